@@ -1,0 +1,75 @@
+# Everything here needs Python 3.11 or newer, make and a package index; nothing else is assumed.
+# `make` alone lists what it can do.
+
+SHELL := /bin/sh
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+KAFKA_JARS := .cache/kafka-jars
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check install --no-deps
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest \
+	--generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate \
+	--custom-compile-command "make lock"
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help install demo test check bench lock kafka-jars clean
+
+help: ## List these commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo "  PYTHON=/path/to/python3.12 make ... chooses the Python (3.11 or newer)"
+
+install: $(INSTALLED) ## Make .venv from the lock file and this checkout (the others do it too)
+
+demo: $(INSTALLED) ## Nine months of flights through Kafka and Postgres, and the alerts they raise
+	$(BIN)/calmon demo $(ARGS)
+
+test: $(INSTALLED) ## Run the tests; real servers take part where they are installed
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(INSTALLED) ## Lint, format, types, import rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pip check
+
+bench: $(INSTALLED) ## Run the benchmarks (tests/benchmarks/bench_*.py)
+	$(BIN)/python -m pytest tests/benchmarks -o python_files='bench_*.py' -s $(ARGS)
+
+lock: $(INSTALLED) ## Pin what pyproject.toml asks for again; UPGRADE=--upgrade takes newer versions
+	$(LOCK) $(UPGRADE) pyproject.toml --output-file requirements.lock
+	$(LOCK) $(UPGRADE) pyproject.toml --extra demo --group dev --constraints requirements.lock \
+		--output-file requirements-dev.lock
+	$(LOCK) --group build --constraints requirements-dev.lock --output-file requirements-build.lock
+
+kafka-jars: $(KAFKA_JARS)/complete ## Fetch the jars of the tests' real Kafka (needs Java 17 and Maven)
+
+clean: ## Remove what these commands made
+	rm -rf $(VENV) .cache build dist demo-out *.egg-info \
+		.mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# pip refuses anything whose version or hash is not the lock's, build tools included. The stamp
+# comes last, so that an interrupted installation is done again.
+$(INSTALLED): requirements-build.lock requirements-dev.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo >&2 \
+		"calmon needs Python 3.11 or newer, and PYTHON=$(PYTHON) is not:" \
+		"name one that is, as in  make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' || { echo >&2 \
+		"$(PYTHON) cannot make virtual environments: install its venv module" \
+		"(on Debian and Ubuntu: apt-get install python3-venv)"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) --require-hashes --only-binary :all: -r requirements-build.lock
+	$(PIP) --require-hashes --no-build-isolation -r requirements-dev.lock
+	$(PIP) --no-build-isolation --editable .
+	@touch $@
+
+# Fetched aside and moved, so that two at once or an interruption leave no half of a class path.
+$(KAFKA_JARS)/complete: tests/kafka_jars/pom.xml
+	@mkdir -p $(dir $(KAFKA_JARS))
+	rm -rf $(KAFKA_JARS).new.$$PPID && mvn -q -B -f $< dependency:copy-dependencies \
+		-DoutputDirectory=$(abspath $(KAFKA_JARS)).new.$$PPID
+	touch $(KAFKA_JARS).new.$$PPID/complete
+	rm -rf $(KAFKA_JARS) && mv $(KAFKA_JARS).new.$$PPID $(KAFKA_JARS)

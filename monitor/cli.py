@@ -1,0 +1,287 @@
+"""The command line: reads the configuration once, and hands plain arguments to the rooms.
+
+Guarantees: what a person can mend is one line on stderr with exit code 2, never a traceback; with
+--json stdout holds one JSON document and nothing else. Must never: hold logic of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+from rich.console import Console
+
+from monitor import __version__, daemon, printing
+from monitor.config import ConfigError, Settings, describe, describe_text, load
+from monitor.core.bins import BinCounts
+from monitor.core.claims import Series
+from monitor.core.policies import Policy
+from monitor.core.reports import series_report
+from monitor.ingest.consumer import KafkaUnavailable
+from monitor.ingest.files import FileError, read_labels, read_predictions, read_scored, with_models
+from monitor.ingest.replay import PublishError, arrival_order, producer, publish
+from monitor.logs import configure_logs
+from monitor.store.engine import DatabaseUnavailable, connect
+from monitor.store.history import HistoryStore
+from monitor.store.migrate import SchemaError, check, require_current, upgrade
+from monitor.store.panes import PaneStore
+from monitor.store.positions import Fenced
+from monitor.watch import backtest as backtests
+from monitor.watch.baselines import baseline_from
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+app = typer.Typer(
+    name="calmon",
+    help="Are your models' probabilities still honest? A streaming calibration drift monitor.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+db = typer.Typer(help="The database's schema.", no_args_is_help=True)
+config = typer.Typer(help="The configuration file.", no_args_is_help=True)
+baseline = typer.Typer(help="What models are compared with.", no_args_is_help=True)
+app.add_typer(db, name="db")
+app.add_typer(config, name="config")
+app.add_typer(baseline, name="baseline")
+
+MENDABLE = (
+    ConfigError,
+    FileError,
+    SchemaError,
+    DatabaseUnavailable,
+    KafkaUnavailable,
+    PublishError,
+    ValueError,
+)
+
+ConfigPath = Annotated[
+    Path | None, typer.Option("--config", "-c", help="Configuration file; else CALMON_CONFIG.")
+]
+PolicyPath = Annotated[
+    Path | None, typer.Option("--policy", "-p", help="Configuration file with the policies.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+Predictions = Annotated[Path, typer.Argument(help="Predictions: Parquet, CSV or JSONL.")]
+Labels = Annotated[Path, typer.Argument(help="Labels: Parquet, CSV or JSONL.")]
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    try:
+        app()
+    except MENDABLE as error:
+        _stop(str(error))
+    except Fenced as error:
+        _stop(f"stopped: {error}; the group gave this worker's partitions away", code=3)
+
+
+@app.command()
+def run(
+    config_path: ConfigPath = None,
+    role: Annotated[daemon.Role, typer.Option(help="What this process does.")] = daemon.Role.ALL,
+) -> None:
+    """Run the monitor until it is told to stop."""
+    settings = _load(config_path)
+    configure_logs(json_lines=not sys.stderr.isatty())
+    daemon.run(settings, role)
+
+
+@app.command()
+def demo(
+    days: Annotated[int, typer.Option(min=7, max=275, help="Days of flights from April.")] = 275,
+    speed: Annotated[
+        float | None, typer.Option(min=1, help="Event seconds a second; default: full speed.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder for pictures and logs.")] = Path("demo-out"),
+    keep: Annotated[bool, typer.Option("--keep", help="Leave the servers up at the end.")] = False,
+) -> None:
+    """Watch a real model drift: New York's flights of 2013 through the whole pipeline."""
+    from monitor.demo import DemoOptions, run_demo  # noqa: PLC0415  # needs the demo extra
+
+    # Its models are not the person's own: their file and their Slack stay out of it.
+    own = {"CALMON_CONFIG", "CALMON_SLACK_TOKEN"}
+    environ = {name: value for name, value in os.environ.items() if name not in own}
+    _stop_code(run_demo(DemoOptions(days, speed, out, keep=keep), load(None, environ), environ))
+
+
+@db.command("upgrade")
+def db_upgrade(config_path: ConfigPath = None) -> None:
+    """Create the schema, or bring it up to this version."""
+    upgrade(daemon.database_url(_load(config_path)))
+    typer.echo("the database schema is up to date")
+
+
+@db.command("check")
+def db_check(config_path: ConfigPath = None) -> None:
+    """Say whether the schema is the one this version needs."""
+    check(daemon.database_url(_load(config_path)))
+    typer.echo("the database schema is up to date")
+
+
+@config.command("check")
+def config_check(
+    path: Annotated[Path | None, typer.Argument(help="Configuration file.")] = None,
+    config_path: ConfigPath = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check the configuration and the environment, and do nothing else."""
+    settings = _load(path or config_path)
+    typer.echo(json.dumps(describe(settings)) if as_json else describe_text(settings))
+
+
+@app.command()
+def replay(
+    predictions: Predictions,
+    labels: Labels,
+    config_path: ConfigPath = None,
+    speed: Annotated[
+        float | None, typer.Option(min=0.001, help="Event seconds a second; default: full speed.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Publish two files to Kafka, in order of arrival."""
+    settings = _load(config_path)
+    options = settings.connections.kafka_options()
+    if "bootstrap_servers" not in options:
+        message = "no Kafka: set CALMON_KAFKA_BOOTSTRAP, like kafka-1:9092,kafka-2:9092"
+        raise ValueError(message)
+    predicted = read_predictions(predictions)
+    labelled = with_models(read_labels(labels), predicted)
+    bootstrap = ",".join(options.pop("bootstrap_servers"))
+    names = daemon.topics(settings)
+    with printing.progress(len(predicted) + len(labelled)) as bar:
+        kafka = producer(bootstrap, **options)
+        sent = publish(
+            arrival_order(predicted, labelled),
+            kafka,
+            {"predictions": names.predictions, "labels": names.labels},
+            speed=speed,
+            on_progress=bar.update,
+        )
+        kafka.close()
+    found = {"published": sent, "labels_without_prediction": labelled.unmatched}
+    typer.echo(json.dumps(found) if as_json else f"published {sent} events")
+
+
+@app.command()
+def backtest(
+    predictions: Predictions,
+    labels: Labels,
+    policy: PolicyPath = None,
+    as_json: AsJson = False,
+    by_version: Annotated[bool, typer.Option("--by-version", help="A report a version.")] = False,
+) -> None:
+    """Say which alerts would have fired: the monitor over two files, without servers."""
+    policy_for = _policies(policy)
+    counted, given, alerts = backtests.backtest(_events(predictions, labels), policy_for)
+    reports = backtests.series_reports(counted, by_version=by_version)
+    if as_json:
+        shown = {"series": reports, "alerts": [alert.as_json() for alert in alerts]}
+        typer.echo(json.dumps(shown))
+    else:
+        printing.print_backtest(Console(), reports, given, alerts)
+
+
+@app.command()
+def report(
+    predictions: Annotated[Path, typer.Argument(help="Predictions, or one file with labels.")],
+    labels: Annotated[Path | None, typer.Argument(help="Labels.")] = None,
+    as_json: AsJson = False,
+    by_version: Annotated[bool, typer.Option("--by-version", help="A report a version.")] = False,
+) -> None:
+    """Print the reliability table and the metrics of files."""
+    if labels is None:
+        scored = read_scored(predictions)
+        series = Series(scored.source, "")
+        counts = BinCounts.from_rows(scored.score, scored.label == 1)
+        reports = [series_report(series, counts, pooled=True)]
+    else:
+        counted = backtests.count(_events(predictions, labels), lambda _: Policy())
+        reports = backtests.series_reports(counted, by_version=by_version)
+    if as_json:
+        typer.echo(json.dumps({"series": reports}))
+    else:
+        printing.print_reports(Console(), reports)
+
+
+@app.command()
+def status(config_path: ConfigPath = None, as_json: AsJson = False) -> None:
+    """Print every model's state."""
+    url = daemon.database_url(_load(config_path))
+    require_current(url)
+    engine = connect(url, name="calmon status")
+    found = printing.status_json(HistoryStore(engine), PaneStore(engine))
+    typer.echo(json.dumps(found)) if as_json else printing.print_status(Console(), found)
+
+
+@baseline.command("import")
+def baseline_import(
+    model: str,
+    version: str,
+    file: Annotated[Path, typer.Argument(help="Validation rows: columns score, label and ts.")],
+    author: Annotated[str, typer.Option(help="Who pins it.")],
+    config_path: ConfigPath = None,
+) -> None:
+    """Pin a model version's baseline from a validation file."""
+    settings = _load(config_path)
+    url = daemon.database_url(settings)
+    require_current(url)
+    policy = settings.policy_for(model) or settings.defaults
+    scored = read_scored(file)
+    pinned, holds_from = baseline_from(
+        model, version, scored.score, scored.label, scored.ts_ms, policy
+    )
+    HistoryStore(connect(url, name="calmon baseline")).pin(pinned, holds_from, author)
+    typer.echo(f"pinned {pinned.counts.n_labelled} labels as the baseline of {model} {version}")
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    typer.echo(f"calmon {__version__}")
+
+
+def _load(path: Path | None) -> Settings:
+    return load(path, os.environ)
+
+
+def _policies(path: Path | None) -> Callable[[str], Policy]:
+    if path is None:
+        return lambda _: Policy()
+    settings = _load(path)
+    return lambda model: settings.policy_for(model) or settings.defaults
+
+
+def _events(predictions: Path, labels: Path) -> backtests.Events:
+    predicted = read_predictions(predictions)
+    labelled = with_models(read_labels(labels), predicted)
+    if labelled.model is None:  # pragma: no cover  # with_models gives every label a model
+        raise AssertionError
+    return backtests.Events(
+        predicted.prediction_id,
+        predicted.model,
+        predicted.version,
+        predicted.ts_ms,
+        predicted.score,
+        predicted.segments,
+        labelled.prediction_id,
+        labelled.model,
+        labelled.ts_ms,
+        labelled.label,
+    )
+
+
+def _stop(message: str, code: int = 2) -> NoReturn:
+    typer.echo(f"calmon: {message}", err=True)
+    sys.exit(code)
+
+
+def _stop_code(code: int) -> None:
+    if code:
+        raise typer.Exit(code)

@@ -1,0 +1,101 @@
+"""What `calmon config check` says of a sound configuration.
+
+Guarantees: the same facts as text and as JSON values. Must never: hold a secret; of a URL that
+carries a password it says only that it is set, since no parser is sure where a password ends.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from monitor.config.times import span_text
+from monitor.core.policies import FirstLabels, Policy
+from monitor.core.verdicts import rfc3339
+
+if TYPE_CHECKING:
+    from monitor.config.environment import Connections
+    from monitor.config.settings import Settings
+
+_FINGERPRINT_SHOWN = 12
+_SPANS = ("pane", "cohort", "label_horizon", "correction_horizon", "window")
+
+
+def describe(settings: Settings) -> dict[str, object]:
+    """Plain JSON values: spans in seconds, policies with their fingerprints, no secrets."""
+    ingest = settings.ingest
+    return {
+        "file": None if settings.file is None else str(settings.file),
+        "topics": settings.topics.model_dump(),
+        "auto_register": settings.auto_register,
+        "clock": settings.clock,
+        "tick_every_s": settings.tick_every.total_seconds(),
+        "ingest": ingest.model_dump(exclude={"max_future_skew", "flush_every"})
+        | {
+            "max_future_skew_s": ingest.max_future_skew.total_seconds(),
+            "flush_every_s": ingest.flush_every.total_seconds(),
+        },
+        "routing": settings.routing.model_dump(),
+        "defaults": _policy(settings.defaults),
+        "models": {model: _policy(policy) for model, policy in settings.declared.items()},
+        "connections": _connections(settings.connections),
+    }
+
+
+def describe_text(settings: Settings) -> str:
+    """The same for a person: a line each for topics, policies and connections."""
+    undeclared = "go to the dead letters"
+    if settings.auto_register:
+        undeclared = "are monitored under defaults"
+    lines = [
+        f"{settings.file or 'no file, all defaults'}: sound",
+        f"  clock: {settings.clock}, a tick every {span_text(settings.tick_every)}",
+        f"  topics: {', '.join(settings.topics.model_dump().values())}",
+        f"  undeclared models: {undeclared}",
+        "  policies (by fingerprint)",
+    ]
+    rows = [("defaults", settings.defaults, Policy())]
+    rows += [(model, own, settings.defaults) for model, own in settings.declared.items()]
+    width = max(len(name) for name, _, _ in rows)
+    for name, policy, under in rows:
+        same = "all as shipped" if under is not settings.defaults else "as defaults"
+        differs = _differences(policy, under) or same
+        lines.append(f"    {name:<{width}}  {policy.fingerprint[:_FINGERPRINT_SHOWN]}  {differs}")
+    lines.append("  connections")
+    for name, value in _connections(settings.connections).items():
+        lines.append(f"    {name}: {value}")
+    return "\n".join(lines)
+
+
+def _policy(policy: Policy) -> dict[str, object]:
+    return {"fingerprint": policy.fingerprint, "policy": policy.as_json()}
+
+
+def _differences(policy: Policy, under: Policy) -> str:
+    own, other = policy.as_json(), under.as_json()
+    return ", ".join(f"{key} {_value(policy, key)}" for key in own if own[key] != other[key])
+
+
+def _value(policy: Policy, key: str) -> str:
+    value = getattr(policy, key)
+    if key in _SPANS:
+        return span_text(value)
+    if key == "baseline":
+        rule = policy.baseline
+        if isinstance(rule, FirstLabels):
+            return f"first {rule.labels} labels"
+        return f"{rfc3339(rule.start_at)} to {rfc3339(rule.end_at)}"
+    if key == "segments":
+        return ", ".join(value) or "none"
+    return "none" if value is None else str(value)
+
+
+def _connections(connections: Connections) -> dict[str, str]:
+    servers = ", ".join(connections.kafka_bootstrap or ())
+    kafka = f"{servers} ({connections.kafka_security_protocol})" if servers else "not set"
+    return {
+        "database": "set" if connections.database_url else "not set",
+        "kafka": kafka,
+        "slack": "token set" if connections.slack_token else "no token, alerts go to the console",
+        "slack_base_url": "set" if connections.slack_base_url else "Slack's own",
+        "pictures_dir": str(connections.pictures_dir or "not set"),
+    }

@@ -1,0 +1,291 @@
+"""Every key of the configuration file: its type, default, meaning and an example.
+
+Guarantees: these models are the only declaration of the file's keys; docs/configuration.md is
+checked against them. An unknown key is refused, and a default is core's own. Must never: compare
+keys with each other (`rules.py` does) or read anything but the values handed in.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from monitor.config.times import parse_span
+from monitor.config.values import (
+    Channel,
+    Dimension,
+    Moment,
+    Name,
+    PaneSpan,
+    PositiveSpan,
+    Span,
+    TickSpan,
+    TopicName,
+    WebAddress,
+    distinct,
+)
+from monitor.core.policies import Cadence, FirstLabels, NamedPeriod, Policy
+
+MOST_LABELS = 1_000_000_000
+DEFAULT = Policy()
+
+
+class Keys(BaseModel):
+    """A mapping of the file: strict types, unknown keys refused, immutable."""
+
+    model_config = ConfigDict(
+        strict=True, extra="forbid", frozen=True, allow_inf_nan=False, populate_by_name=False
+    )
+
+
+def _absent_is_empty(value: Any) -> Any:  # noqa: ANN401  # a validator sees whatever YAML held
+    """`models:` with every line under it commented out is an empty mapping, not a fault."""
+    return {} if value is None else value
+
+
+_SECTION = BeforeValidator(_absent_is_empty)
+
+
+def _key(default: Any, meaning: str, *, example: str, **bounds: Any) -> Any:  # noqa: ANN401  # as Field
+    return Field(default=default, description=meaning, examples=[example], **bounds)
+
+
+class TopicKeys(Keys):
+    """Names of the Kafka topics."""
+
+    predictions: TopicName = _key(
+        "predictions", "Topic of the prediction events.", example="scores.v2"
+    )
+    labels: TopicName = _key("labels", "Topic of the label events.", example="outcomes")
+    changes: TopicName = _key(
+        "changes",
+        "Topic of change events: new version, data or feature change, deploy.",
+        example="ml-changes",
+    )
+
+
+class IngestKeys(Keys):
+    """How events are read from Kafka."""
+
+    group: Name = _key(
+        "calmon", "Kafka consumer group; the workers of one monitor share it.", example="calmon-eu"
+    )
+    start_from: Literal["earliest", "latest"] = _key(
+        "earliest",
+        "Where a partition is begun that has no stored offset yet.",
+        example="latest",
+    )
+    max_future_skew: Span = _key(
+        parse_span("5m"),
+        "How far an event's time may lie ahead of the wall clock; beyond it, it is a dead letter.",
+        example="30s",
+    )
+    batch_events: int = _key(
+        20_000, "Most events of one transaction.", example="5000", ge=1, le=200_000
+    )
+    flush_every: PositiveSpan = _key(
+        parse_span("2s"),
+        "Longest time until counts of a batch are written as a delta.",
+        example="10s",
+    )
+
+
+class SlackKeys(Keys):
+    """Where Slack alerts go."""
+
+    channel: Channel | None = _key(
+        None,
+        "Id of the channel for the alerts of every model whose policy names none; "
+        "needed for these with CALMON_SLACK_TOKEN.",
+        example="C0123ABCDEF",
+    )
+
+
+class RoutingKeys(Keys):
+    """Where alerts go; the tokens stand in the environment."""
+
+    slack: Annotated[SlackKeys, _SECTION] = SlackKeys()
+
+
+class FirstLabelsKeys(Keys):
+    """Baseline from a version's first labels."""
+
+    rule: Literal["first_labels"] = Field(
+        alias="from",
+        description="The first whole cohorts of a version that together hold `labels` labels.",
+        examples=["first_labels"],
+    )
+    labels: int = _key(
+        FirstLabels().labels,
+        "Labels that the baseline must hold.",
+        example="5000",
+        ge=100,
+        le=MOST_LABELS,
+    )
+
+    def value(self) -> FirstLabels:
+        """The rule as core knows it."""
+        return FirstLabels(self.labels)
+
+
+class PeriodKeys(Keys):
+    """Baseline from a named period of prediction time."""
+
+    rule: Literal["period"] = Field(
+        alias="from",
+        description="The cohorts of prediction time from `start` until before `end`.",
+        examples=["period"],
+    )
+    start: Moment = Field(
+        description="Start of the period; a date means its midnight in UTC.",
+        examples=["2026-01-01"],
+    )
+    end: Moment = Field(
+        description="End of the period, itself not in it.", examples=["2026-02-01T00:00:00Z"]
+    )
+
+    def value(self) -> NamedPeriod:
+        """The rule as core knows it."""
+        return NamedPeriod(self.start, self.end)
+
+
+BaselineKeys: TypeAlias = FirstLabelsKeys | PeriodKeys
+
+
+class PolicyKeys(Keys):
+    """How one model is counted and judged; a model's keys override those of `defaults`."""
+
+    pane: PaneSpan = _key(
+        DEFAULT.pane,
+        "Slice of prediction time that is counted and kept; at least 1m, a part of a day or days.",
+        example="15m",
+    )
+    cohort: PositiveSpan = _key(
+        DEFAULT.cohort,
+        "Natural unit of wobble, fed to the detector whole; a whole multiple of `pane`.",
+        example="1d",
+    )
+    label_horizon: PositiveSpan = _key(
+        DEFAULT.label_horizon,
+        "Age at which a prediction's label must have come to be judged.",
+        example="30d",
+    )
+    correction_horizon: PositiveSpan = _key(
+        DEFAULT.correction_horizon,
+        "Age until which late and corrected labels still change the counts; "
+        "at least `label_horizon`.",
+        example="180d",
+    )
+    window: PositiveSpan = _key(
+        DEFAULT.window,
+        "Span of the newest cohorts that metrics are shown for; at least `cohort`.",
+        example="2w",
+    )
+    cadence: Annotated[Cadence, Field(strict=False)] = _key(
+        DEFAULT.cadence, "How often the model is judged.", example="daily"
+    )
+    baseline: Annotated[BaselineKeys, Field(discriminator="rule")] = _key(
+        FirstLabelsKeys.model_validate({"from": "first_labels"}),
+        "What the window is compared with, for each model version; the block is overridden whole.",
+        example="{from: first_labels, labels: 5000}",
+    )
+    tolerance: float = _key(
+        DEFAULT.tolerance,
+        "Smallest change of calibration worth an alert, as mean shift of probability.",
+        example="0.05",
+        gt=0,
+        lt=1,
+    )
+    min_labels: int = _key(
+        DEFAULT.min_labels,
+        "Labels that the window must hold for a verdict.",
+        example="500",
+        ge=50,
+        le=MOST_LABELS,
+    )
+    min_coverage: float = _key(
+        DEFAULT.min_coverage,
+        "Share of predictions that must have a label for a verdict.",
+        example="0.5",
+        ge=0,
+        le=1,
+    )
+    alarm_at: float = _key(
+        DEFAULT.alarm_at,
+        "The detector's threshold: mean number of labels to a false alarm, at least.",
+        example="4e6",
+        ge=1000,
+        le=1e15,
+    )
+    segments: Annotated[tuple[Dimension, ...], Field(strict=False), AfterValidator(distinct)] = (
+        _key(
+            DEFAULT.segments,
+            "Segment fields of the events to watch one by one, beside the whole.",
+            example="[country, device]",
+        )
+    )
+    runbook_url: WebAddress | None = _key(
+        DEFAULT.runbook_url,
+        "Address of the runbook that alerts link to.",
+        example="https://wiki.example.org/fraud",
+    )
+    slack_channel: Channel | None = _key(
+        DEFAULT.slack_channel,
+        "Id of the Slack channel of the model's alerts; null means `routing.slack.channel`.",
+        example="C0123ABCDEF",
+    )
+
+    def over(self, policy: Policy) -> Policy:
+        """The policy with the keys that were written here in place of its own."""
+        written: dict[str, Any] = {key: getattr(self, key) for key in self.model_fields_set}
+        if "baseline" in written:
+            written["baseline"] = self.baseline.value()
+        return replace(policy, **written)
+
+
+class FileKeys(Keys):
+    """The top of the file."""
+
+    topics: Annotated[TopicKeys, _SECTION] = TopicKeys()
+    auto_register: bool = _key(
+        True,  # noqa: FBT003  # a default's value
+        "Whether a model that is not declared is monitored under `defaults`.",
+        example="false",
+    )
+    clock: Literal["wall", "event"] = _key(
+        "wall",
+        "What `now` is: the wall clock, or the newest event time seen (demos, replays of history).",
+        example="event",
+    )
+    tick_every: TickSpan = _key(
+        parse_span("30s"), "How often the watcher looks for what is due; 1s to 1d.", example="1m"
+    )
+    ingest: Annotated[IngestKeys, _SECTION] = IngestKeys()
+    routing: Annotated[RoutingKeys, _SECTION] = RoutingKeys()
+    defaults: Annotated[PolicyKeys, _SECTION] = PolicyKeys()
+    models: Annotated[dict[Name, Annotated[PolicyKeys, _SECTION]], _SECTION] = Field(
+        default={},
+        description="Declared models by name, each with the policy keys that differ.",
+        examples=["{fraud: {label_horizon: 30d}}"],
+    )
+
+
+SECTIONS: dict[tuple[str, ...], type[Keys]] = {
+    (): FileKeys,
+    ("topics",): TopicKeys,
+    ("ingest",): IngestKeys,
+    ("routing",): RoutingKeys,
+    ("routing", "slack"): SlackKeys,
+    ("defaults",): PolicyKeys,
+    ("defaults", "baseline", "first_labels"): FirstLabelsKeys,
+    ("defaults", "baseline", "period"): PeriodKeys,
+}
+"""Every mapping of the file by its place; models have the keys of `defaults`."""
+
+
+def key_names(section: type[Keys]) -> tuple[str, ...]:
+    """The keys of a section as the file writes them."""
+    fields = section.model_fields.items()
+    return tuple(field.alias or name for name, field in fields)

@@ -1,0 +1,88 @@
+"""Rules between the keys of a policy.
+
+Guarantees: each rule looks at one policy and answers with what is wrong and the mend, or None.
+Must never: know files or lines; `settings.py` finds the key to blame.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from monitor.config.times import span_text
+from monitor.core.policies import NamedPeriod
+from monitor.core.verdicts import rfc3339
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from monitor.core.policies import Policy
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A rule over `keys`; its message reads after `keys[0]: ` or `keys[0] of `."""
+
+    keys: tuple[str, ...]
+    fault: Callable[[Policy], str | None]
+
+
+def _cohort_of_panes(policy: Policy) -> str | None:
+    if policy.cohort % policy.pane:
+        pane = span_text(policy.pane)
+        return (
+            f"{span_text(policy.cohort)} is not a whole number of panes of {pane}; "
+            f"use a multiple of {pane}"
+        )
+    return None
+
+
+def _corrections_after_labels(policy: Policy) -> str | None:
+    if policy.correction_horizon < policy.label_horizon:
+        horizon = span_text(policy.label_horizon)
+        return (
+            f"{span_text(policy.correction_horizon)} is shorter than label_horizon {horizon}; "
+            f"use {horizon} or more"
+        )
+    return None
+
+
+def _window_of_cohorts(policy: Policy) -> str | None:
+    if policy.window < policy.cohort:
+        cohort = span_text(policy.cohort)
+        return (
+            f"{span_text(policy.window)} is shorter than a cohort of {cohort}; use {cohort} or more"
+        )
+    return None
+
+
+def _period_in_order(policy: Policy) -> str | None:
+    period = policy.baseline
+    if isinstance(period, NamedPeriod) and period.start_at >= period.end_at:
+        return (
+            f"end {rfc3339(period.end_at)} is not after start {rfc3339(period.start_at)}; "
+            "set end to a later time"
+        )
+    return None
+
+
+def _period_of_cohorts(policy: Policy) -> str | None:
+    period = policy.baseline
+    if not isinstance(period, NamedPeriod) or period.start_at >= period.end_at:
+        return None
+    length = period.end_at - period.start_at
+    if length < policy.cohort:
+        return (
+            f"the period from {rfc3339(period.start_at)} to {rfc3339(period.end_at)} is shorter "
+            f"than a cohort of {span_text(policy.cohort)}; use a longer one"
+        )
+    return None
+
+
+RULES = (
+    Rule(("cohort", "pane"), _cohort_of_panes),
+    Rule(("correction_horizon", "label_horizon"), _corrections_after_labels),
+    Rule(("window", "cohort"), _window_of_cohorts),
+    Rule(("baseline",), _period_in_order),
+    Rule(("baseline", "cohort"), _period_of_cohorts),
+)

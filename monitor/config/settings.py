@@ -1,0 +1,255 @@
+"""Settings: what the file and the environment together say, or every problem they have.
+
+Guarantees: a Settings value is immutable and possible; anything else is one ConfigError that
+names all problems found, each with its file, line, key and mend. Must never: stop at the first
+problem, read os.environ itself, or raise anything but ConfigError for what a person wrote.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations, product
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import ValidationError
+
+from monitor.config.document import MAX_BYTES, Document, read_document
+from monitor.config.environment import FILE, read_environment, variable
+from monitor.config.keys import FileKeys, IngestKeys, PolicyKeys, RoutingKeys, TopicKeys
+from monitor.config.messages import blank_value, explain, place
+from monitor.config.problems import ConfigError, KeyPath, Problem, key_text, printable, shown
+from monitor.config.rules import RULES
+from monitor.core.policies import Policy
+from monitor.notify.channels import channel_problem
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import timedelta
+    from pathlib import Path
+
+    from monitor.config.environment import Connections
+
+_ABSENT = object()
+_CHANNEL: KeyPath = ("routing", "slack", "channel")
+
+TEXT_NAME = "calmon.yaml"
+"""Name that problems give to a text that came from no file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The whole configuration. `declared` holds each declared model's policy, defaults filled in.
+
+    file: path of the file read, or None when there was none and all is default.
+    """
+
+    file: Path | None
+    topics: TopicKeys
+    auto_register: bool
+    clock: Literal["wall", "event"]
+    tick_every: timedelta
+    ingest: IngestKeys
+    routing: RoutingKeys
+    defaults: Policy
+    declared: Mapping[str, Policy]
+    connections: Connections
+
+    def policy_for(self, model: str) -> Policy | None:
+        """Policy of a model; None when it is not declared and auto_register is false."""
+        return self.declared.get(model, self.defaults if self.auto_register else None)
+
+    def slack_channel_for(self, model: str) -> str | None:
+        """Channel of a model's alerts: its policy's, else the routing's.
+
+        With a Slack token it is a channel id for every model that is monitored.
+        """
+        policy = self.policy_for(model)
+        return (policy.slack_channel if policy else None) or self.routing.slack.channel
+
+
+def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
+    """Settings of the file at `path`, else at CALMON_CONFIG, else of no file: all defaults.
+
+    Raises ConfigError with every problem of the file and of the environment.
+    """
+    connections, problems = read_environment(environ)
+    path = path if path is not None else connections.config
+    if path is None:
+        return _settings(None, FileKeys(), connections, problems + _no_channel(connections))
+    try:
+        with path.open("rb") as file:
+            text = file.read(MAX_BYTES + 1).decode("utf-8-sig")
+    except (OSError, ValueError) as error:
+        raise ConfigError([_unreadable(path, error), *problems]) from error
+    keys, found = _check(text, printable(str(path)), connections)
+    return _settings(path, keys, connections, found + problems)
+
+
+def parse(text: str, environ: Mapping[str, str] | None = None) -> Settings:
+    """Settings of a YAML text; problems call it `calmon.yaml`. Raises ConfigError."""
+    connections, problems = read_environment(environ or {})
+    keys, found = _check(text, TEXT_NAME, connections)
+    return _settings(None, keys, connections, found + problems)
+
+
+def _settings(
+    file: Path | None, keys: FileKeys, connections: Connections, problems: list[Problem]
+) -> Settings:
+    if problems:
+        raise ConfigError(problems)
+    defaults = keys.defaults.over(Policy())
+    return Settings(
+        file=file,
+        topics=keys.topics,
+        auto_register=keys.auto_register,
+        clock=keys.clock,
+        tick_every=keys.tick_every,
+        ingest=keys.ingest,
+        routing=keys.routing,
+        defaults=defaults,
+        declared=MappingProxyType({name: own.over(defaults) for name, own in keys.models.items()}),
+        connections=connections,
+    )
+
+
+def _unreadable(path: Path, error: OSError | ValueError) -> Problem:
+    if isinstance(error, UnicodeDecodeError):
+        line = error.object.count(b"\n", 0, error.start) + 1
+        return Problem(printable(str(path)), line, "", "not UTF-8 text; save the file as UTF-8")
+    reason = error.strerror if isinstance(error, OSError) else str(error)
+    message = f"cannot be read: {reason}; name a readable file, or none for all defaults"
+    return Problem(printable(str(path)), None, "", message)
+
+
+def _check(text: str, file: str, connections: Connections) -> tuple[FileKeys, list[Problem]]:
+    """The keys that are sound, and a problem for each that is not, in the order of the lines."""
+    document = read_document(text)
+    keys, faults = _validated(document)
+    faulty = {fault.path for fault in document.faults if fault.path} | set(faults)
+    faults |= _same_topics(keys, faulty) | _broken_rules(keys, faulty)
+    if connections.slack_token is not None:
+        faults |= _channel_faults(keys, faulty)
+    found = [(fault.line, fault.path, fault.message) for fault in document.faults]
+    found += [(document.line(path), path, message) for path, message in faults.items()]
+    found.sort(key=lambda fault: fault[0] or 0)
+    return keys, [Problem(file, line, key_text(path), message) for line, path, message in found]
+
+
+def _validated(document: Document) -> tuple[FileKeys, dict[KeyPath, str]]:
+    """Keys without the faulty values, which are taken out of the document, and their faults."""
+    nullable = {path for path in document.blanks if _policy_key(path) or path == _CHANNEL}
+    faults = {path: blank_value(path) for path in nullable}
+    for path in faults:
+        _prune(document.data, path)
+    while True:
+        try:
+            return FileKeys.model_validate(document.data), faults
+        except ValidationError as error:
+            pruned = False
+            for detail in error.errors(include_url=False):
+                path = place(detail)
+                blank = path in document.blanks and detail["type"] != "extra_forbidden"
+                faults.setdefault(path, blank_value(path) if blank else explain(detail))
+                pruned |= _prune(document.data, path)
+            if not pruned:  # a place that pydantic names otherwise than we do must not hang us
+                document.data.clear()
+
+
+def _policy_key(path: KeyPath) -> str | None:
+    """The key of a policy, under `defaults` or under a model, that the path is of, if it is."""
+    depth = {"defaults": 2, "models": 3}.get(str(path[0]))
+    key = path[-1]
+    return str(key) if len(path) == depth and key in PolicyKeys.model_fields else None
+
+
+def _prune(data: dict[str, Any], path: KeyPath) -> bool:
+    """Take out the value, or the smallest thing around it that may be missing; False if absent."""
+    inner: dict[Any, Any] = data
+    for position, part in enumerate(path):
+        child = inner.get(part)
+        here = path[: position + 1]
+        # A baseline goes whole, since its keys are required together; so does a list.
+        if here == path or not isinstance(child, dict) or _policy_key(here) == "baseline":
+            return inner.pop(part, _ABSENT) is not _ABSENT
+        inner = child
+    return False
+
+
+def _same_topics(keys: FileKeys, faulty: set[KeyPath]) -> dict[KeyPath, str]:
+    faults: dict[KeyPath, str] = {}
+    for one, other in combinations(TopicKeys.model_fields, 2):
+        topic = getattr(keys.topics, other)
+        if getattr(keys.topics, one) != topic or _touched(("topics", one), faulty):
+            continue
+        blamed, kept = (other, one) if other in keys.topics.model_fields_set else (one, other)
+        if not _touched(("topics", other), faulty):
+            message = f"{shown(topic)} is the topic of {kept} too; give each its own"
+            faults.setdefault(("topics", blamed), message)
+    return faults
+
+
+def _broken_rules(keys: FileKeys, faulty: set[KeyPath]) -> dict[KeyPath, str]:
+    """Faults between keys. A model that only inherits a fault of `defaults` is not blamed."""
+    defaults = keys.defaults.over(Policy())
+    policies: list[tuple[KeyPath, PolicyKeys, Policy]] = [(("defaults",), keys.defaults, defaults)]
+    policies += [(("models", name), own, own.over(defaults)) for name, own in keys.models.items()]
+    faults: dict[KeyPath, str] = {}
+    for (at, own, policy), rule in product(policies, RULES):
+        written = [key for key in rule.keys if key in own.model_fields_set]
+        origins = [at if key in written else ("defaults",) for key in rule.keys]
+        places = [(*origin, key) for origin, key in zip(origins, rule.keys, strict=True)]
+        places += [(*at, key) for key in rule.keys]
+        message = rule.fault(policy) if written else None
+        if message and not any(_touched(path, faulty) for path in places):
+            subject = "" if written[0] == rule.keys[0] else f"{rule.keys[0]} of "
+            faults.setdefault((*at, written[0]), subject + message)
+    return faults
+
+
+def _channel_faults(keys: FileKeys, faulty: set[KeyPath]) -> dict[KeyPath, str]:
+    """Channels that Slack would refuse when an alert is due, and the one that is missing."""
+    written: dict[KeyPath, str | None] = {
+        _CHANNEL: keys.routing.slack.channel,
+        ("defaults", "slack_channel"): keys.defaults.slack_channel,
+    }
+    for name, own in keys.models.items():
+        written["models", name, "slack_channel"] = own.slack_channel
+    faults = {path: channel_problem(channel) for path, channel in written.items() if channel}
+    found = {path: message for path, message in faults.items() if message}
+    unsure = any(
+        path in {("auto_register",), ("defaults",), ("models",)} or path[-1] == "slack_channel"
+        for path in faulty
+    )
+    missing = keys.routing.slack.channel is None and None in _policy_channels(keys)
+    if missing and not unsure and not _touched(_CHANNEL, faulty):
+        found[_CHANNEL] = (
+            f"is missing, but {variable('slack_token')} is set; give the id of the channel "
+            "for alerts, as C0123ABCDEF, or unset the token"
+        )
+    return found
+
+
+def _policy_channels(keys: FileKeys) -> list[str | None]:
+    """Channel of each policy that a model can have."""
+    defaults = keys.defaults.over(Policy())
+    used = [own.over(defaults).slack_channel for own in keys.models.values()]
+    return [defaults.slack_channel, *used] if keys.auto_register else used
+
+
+def _no_channel(connections: Connections) -> list[Problem]:
+    """A token without a file: nothing can name the channel."""
+    if connections.slack_token is None:
+        return []
+    message = (
+        f"is set, but no file names a channel; give {key_text(_CHANNEL)} in a file and name the "
+        f"file by --config or {variable('config')}, or unset the token"
+    )
+    return [Problem(FILE, None, variable("slack_token"), message)]
+
+
+def _touched(path: KeyPath, faulty: set[KeyPath]) -> bool:
+    """Whether a fault is at the path, around it, or directly within it."""
+    if any(path[:length] in faulty for length in range(1, len(path) + 1)):
+        return True
+    return path[-1] == "baseline" and any(path == fault[:-1] for fault in faulty)

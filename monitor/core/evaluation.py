@@ -1,0 +1,189 @@
+"""Judging: what a series' state says at one moment, as a verdict with a plain reason.
+
+Guarantees: pure; every status has a reason a person can act on; an alarm that holds stays DRIFTED
+however few labels follow, until predictions stop (NO_DATA). Must never: change the state, or say
+OK where something is missing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from monitor.core import shift as shifts
+from monitor.core.folding import (
+    Alarm,
+    SeriesState,
+    e_value,
+    has_evidence,
+    is_covered,
+    merged,
+    moment,
+    window_shift,
+)
+from monitor.core.halves import halves
+from monitor.core.metrics import metrics, reliability_bins
+from monitor.core.policies import FirstLabels
+from monitor.core.recalibration import best_repair
+from monitor.core.verdicts import Cause, Direction, Evidence, Repair, Status, Verdict, rfc3339
+from monitor.core.wording import direction_words
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from monitor.core.bins import BinCounts
+    from monitor.core.policies import Policy
+
+BINS_SHOWN = 15
+
+
+def judge(state: SeriesState, evaluated_at: datetime) -> Verdict:
+    """The verdict on a series at event time `evaluated_at` (aware UTC)."""
+    window = merged(state.window)
+    end_at = evaluated_at - state.policy.label_horizon
+    start_at = end_at - state.policy.window
+    if state.window:
+        start_at, end_at = moment(state.window[0].start_s), moment(state.window[-1].end_s)
+    evidence = _evidence(state, window)
+    status, reason = _conclusion(state, window, evidence, evaluated_at)
+    if status is Status.DRIFTED:
+        evidence = replace(evidence, repair=_repair(state))
+    else:
+        evidence = replace(evidence, direction=None)
+    return Verdict(state.series, status, reason, evaluated_at, start_at, end_at, evidence)
+
+
+def _conclusion(
+    state: SeriesState, window: BinCounts, evidence: Evidence, evaluated_at: datetime
+) -> tuple[Status, str]:
+    """Status and reason; the first condition that holds decides."""
+    policy = state.policy
+    if (silent := _silence(state, evaluated_at)) is not None:
+        return Status.NO_DATA, silent
+    if state.baseline is None:
+        return Status.INSUFFICIENT, _collecting(state)
+    if state.alarm is not None:
+        return Status.DRIFTED, _drifted(state.alarm, evidence)
+    if (lacking := _lacking(state.baseline.counts, window, policy)) is not None:
+        return Status.INSUFFICIENT, lacking
+    return Status.OK, _fine(state, evidence)
+
+
+def _lacking(baseline: BinCounts, window: BinCounts, policy: Policy) -> str | None:
+    """What is missing to call a series OK, or None."""
+    if window.n_predicted and not is_covered(window, policy):
+        return (
+            f"Only {window.coverage:.1%} of the window's predictions have a label on time; "
+            f"{policy.min_coverage:.1%} are needed."
+        )
+    if window.n_labelled < policy.min_labels:
+        return f"The window holds {window.n_labelled} of the {policy.min_labels} labels needed."
+    if baseline.n_positive in {0, baseline.n_labelled}:
+        return (
+            f"The baseline's {baseline.n_labelled} labels all have the same outcome, "
+            "so there is no calibration to compare with."
+        )
+    return None
+
+
+def _silence(state: SeriesState, evaluated_at: datetime) -> str | None:
+    """Why there is no data: a whole window without a prediction, or None."""
+    if state.predicted_until_s is None:
+        return "No predictions yet."
+    until_at = moment(state.predicted_until_s)
+    if until_at + state.policy.window >= evaluated_at - state.policy.label_horizon:
+        return None
+    return f"No predictions since {rfc3339(until_at)}."
+
+
+def _collecting(state: SeriesState) -> str:
+    rule = state.policy.baseline
+    labels = merged(state.collecting).n_labelled
+    if isinstance(rule, FirstLabels):
+        return f"Collecting the baseline: {labels} of {rule.labels} labels so far."
+    period = f"{rfc3339(rule.start_at)} to {rfc3339(rule.end_at)}"
+    if state.seen_until_s is not None and moment(state.seen_until_s) >= rule.end_at:
+        return f"The baseline period {period} holds {labels} of {state.policy.min_labels} labels."
+    return f"Collecting the baseline of {period}: {labels} labels so far."
+
+
+def _drifted(alarm: Alarm, evidence: Evidence) -> str:
+    size = "" if evidence.shift is None else f" by {evidence.shift:.3f} on average"
+    how = direction_words(evidence.direction)
+    return (
+        f"The model {how}: outcomes differ from the baseline{size}, "
+        f"most likely since {rfc3339(moment(alarm.since_s))}."
+    )
+
+
+def _fine(state: SeriesState, evidence: Evidence) -> str:
+    if has_evidence(state) and evidence.shift is not None:
+        return (
+            f"Evidence of change, effect below tolerance: shift {evidence.shift:.3f}, "
+            f"tolerance {state.policy.tolerance:.3f}."
+        )
+    return "No evidence of a change of calibration since the baseline."
+
+
+def _evidence(state: SeriesState, window: BinCounts) -> Evidence:
+    """Everything but the repair, which is fitted for a drift alone."""
+    policy = state.policy
+    now = metrics(window) if window.n_labelled else None
+    before = state.baseline_metrics
+    shift = window_shift(state)
+    split = None
+    if state.resting is not None and state.baseline is not None:
+        split = shifts.split_cause(
+            state.resting,
+            [c.counts for c in state.baseline.cohorts],
+            [c.counts for c in state.window],
+        )
+    bins = reliability_bins(window, BINS_SHOWN) if now else ()
+    log_m, since_s = _standing(state)
+    direction: Direction | None = shifts.direction_of(before, now) if before and now else None
+    cause: Cause | None = (
+        shifts.cause_of(shift, split, policy.tolerance) if shift and split else None
+    )
+    return Evidence(
+        e_value=None if log_m is None else e_value(log_m),
+        alarm_at=policy.alarm_at,
+        labels_seen=state.labels_seen,
+        drift_since_at=None if since_s is None else moment(since_s),
+        sigma=None if state.detector is None else state.detector.sigma,
+        coverage=window.coverage,
+        direction=direction,
+        cause=cause,
+        shift=shift.size if shift else None,
+        shift_low=shift.low if shift else None,
+        shift_high=shift.high if shift else None,
+        gap_shift=shift.gap if shift else None,
+        map_part=split.map_part if split else None,
+        mix_part=split.mix_part if split else None,
+        baseline=before,
+        window=now,
+        bins=bins,
+        baseline_bins=(
+            reliability_bins(state.baseline.counts, BINS_SHOWN) if state.baseline and before else ()
+        ),
+        worst_bins=shifts.worst_bins(bins),
+        repair=None,
+    )
+
+
+def _standing(state: SeriesState) -> tuple[float | None, int | None]:
+    """Log M and the start of the change: at the alarm if one holds, else now."""
+    if state.alarm is not None:
+        return state.alarm.log_m, state.alarm.since_s
+    if state.detector is None:
+        return None, None
+    since_s = state.detector.changed_since_s if has_evidence(state) else None
+    return state.detector.log_m, since_s
+
+
+def _repair(state: SeriesState) -> Repair | None:
+    """A repair fitted on half of the window's cohorts since the change and scored on the rest."""
+    if state.alarm is None:
+        return None
+    since_s = state.alarm.since_s
+    changed = [c.counts for c in state.window if c.start_s >= since_s and c.counts.n_labelled]
+    return best_repair(*halves(changed, since_s))

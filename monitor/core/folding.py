@@ -1,0 +1,274 @@
+"""Evaluation: the fold that turns a series' cohorts, in time order, into verdicts.
+
+Guarantees: `step` and `judge` are pure, so the daemon, a backtest and a later reproduction of a
+verdict agree bit for bit; every cohort is fed to the detector once and whole; a baseline never
+changes once pinned. Must never: call a series OK without a baseline, enough labels and coverage.
+What an alarm's threshold promises is said in `sequential.py`; it is an average over a prior.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from math import exp, log
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from monitor.core.bins import BinCounts
+from monitor.core.metrics import metrics
+from monitor.core.policies import FirstLabels, Policy
+from monitor.core.sequential import Detector
+from monitor.core.shift import Shift, measure_shift
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from monitor.core.claims import Series
+    from monitor.core.verdicts import Metrics
+
+IMPORTED = "imported"
+"""Source of a baseline that comes from elsewhere, so that its span says nothing of the stream."""
+FIRST_LABELS = "first_labels"
+PERIOD = "period"
+RECOVERY_RATIO = 10.0
+"""An alarm ends when its evidence, counted on from the threshold, has fallen by this factor."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cohort:
+    """One natural unit of wobble: counts of the predictions made in [start_s, end_s).
+
+    Times are epoch seconds; counts hold every prediction, and on-time labels alone.
+    """
+
+    start_s: int
+    end_s: int
+    counts: BinCounts
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """What a series is compared with: its cohorts, and where they come from.
+
+    source is `first_labels`, `period` or `imported`.
+    """
+
+    series: Series
+    source: str
+    cohorts: tuple[Cohort, ...]
+
+    @property
+    def start_at(self) -> datetime:
+        """Start of the first cohort."""
+        return moment(self.cohorts[0].start_s)
+
+    @property
+    def end_at(self) -> datetime:
+        """End of the last cohort."""
+        return moment(self.cohorts[-1].end_s)
+
+    @property
+    def counts(self) -> BinCounts:
+        """Counts of all cohorts."""
+        return merged(self.cohorts)
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """An alarm that holds: when it was raised, since when, and M at that moment (log labels)."""
+
+    raised_s: int
+    since_s: int
+    log_m: float
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesState:
+    """Everything known of one series after some cohorts; made by `begin` and `step` alone.
+
+    collecting: cohorts of a baseline that is not complete yet. resting: the detector as the
+    baseline left it; detector: as it is now. window: newest cohorts, as in `_window`. labels_seen:
+    labels fed to the detector since the baseline. predicted_until_s: end of the newest cohort with
+    a prediction.
+    """
+
+    series: Series
+    policy: Policy
+    baseline: Baseline | None = None
+    baseline_metrics: Metrics | None = None
+    resting: Detector | None = None
+    detector: Detector | None = None
+    collecting: tuple[Cohort, ...] = ()
+    window: tuple[Cohort, ...] = ()
+    alarm: Alarm | None = None
+    labels_seen: int = 0
+    seen_until_s: int | None = None
+    predicted_until_s: int | None = None
+
+
+def moment(epoch_s: int) -> datetime:
+    """Aware UTC datetime of epoch seconds."""
+    return datetime.fromtimestamp(epoch_s, tz=UTC)
+
+
+def merged(cohorts: Sequence[Cohort]) -> BinCounts:
+    """Counts of all cohorts together."""
+    return BinCounts(
+        np.sum([c.counts.sums for c in cohorts], axis=0, dtype=np.int64)
+        if cohorts
+        else BinCounts.empty().sums
+    )
+
+
+def begin(series: Series, policy: Policy, baseline: Baseline | None = None) -> SeriesState:
+    """A series before its first cohort, with a stored or imported baseline if there is one."""
+    state = SeriesState(series, policy)
+    return state if baseline is None else _pinned(state, baseline)
+
+
+def step(state: SeriesState, cohort: Cohort) -> SeriesState:
+    """The state after one more cohort; the given state stays as it was.
+
+    Cohorts that began before the end of a stored baseline are passed over, so that a fold may start
+    from the first row again. Raises ValueError for a cohort that is not later than all before it.
+    """
+    if state.seen_until_s is not None and cohort.start_s < state.seen_until_s:
+        msg = f"cohort {moment(cohort.start_s)} of {state.series} comes after a later one"
+        raise ValueError(msg)
+    state = replace(state, seen_until_s=cohort.end_s)
+    if cohort.counts.n_predicted:
+        state = replace(state, predicted_until_s=cohort.end_s)
+    if state.baseline is None:
+        return _collected(state, cohort)
+    if state.baseline.source != IMPORTED and cohort.start_s < state.baseline.cohorts[-1].end_s:
+        return state
+    state = replace(state, window=_window((*state.window, cohort), state.policy))
+    state = _fed(state, cohort)
+    if state.alarm is None:
+        return _alarmed(state, cohort)
+    return _rested(state) if _recovered(state, state.alarm) else state
+
+
+def window_shift(state: SeriesState) -> Shift | None:
+    """Distance of the window from the baseline's map; None without labels or baseline."""
+    if state.resting is None:
+        return None
+    return measure_shift(state.resting, [c.counts for c in state.window])
+
+
+def is_covered(counts: BinCounts, policy: Policy) -> bool:
+    """Whether enough of the predictions have a label."""
+    return counts.n_predicted > 0 and counts.coverage >= policy.min_coverage
+
+
+def has_evidence(state: SeriesState) -> bool:
+    """Whether the detector's statistic has reached the policy's threshold."""
+    return state.detector is not None and state.detector.log_m >= log(state.policy.alarm_at)
+
+
+def e_value(log_m: float) -> float:
+    """M in labels, kept finite."""
+    return exp(min(log_m, 700.0))
+
+
+def _window(cohorts: tuple[Cohort, ...], policy: Policy) -> tuple[Cohort, ...]:
+    """The newest cohorts that cover policy.window, reaching back until they hold min_labels."""
+    from_s = cohorts[-1].end_s - policy.window.total_seconds()
+    labels, kept = 0, len(cohorts)
+    while kept and (cohorts[kept - 1].start_s >= from_s or labels < policy.min_labels):
+        kept -= 1
+        labels += cohorts[kept].counts.n_labelled
+    return cohorts[kept:]
+
+
+def _collected(state: SeriesState, cohort: Cohort) -> SeriesState:
+    """Add a cohort to the baseline to come, and pin it once its rule is met."""
+    rule = state.policy.baseline
+    if isinstance(rule, FirstLabels):
+        cohorts = (*state.collecting, cohort)
+        if sum(c.counts.n_labelled for c in cohorts) < rule.labels:
+            return replace(state, collecting=cohorts)
+        return _pinned(state, Baseline(state.series, FIRST_LABELS, cohorts))
+    start_s, end_s = rule.start_at.timestamp(), rule.end_at.timestamp()
+    cohorts = state.collecting
+    if start_s <= cohort.start_s and cohort.end_s <= end_s:
+        cohorts = (*cohorts, cohort)
+    state = replace(state, collecting=cohorts)
+    if cohort.end_s < end_s or sum(c.counts.n_labelled for c in cohorts) < state.policy.min_labels:
+        return state
+    pinned = _pinned(state, Baseline(state.series, PERIOD, cohorts))
+    return pinned if cohort in cohorts else step(replace(pinned, seen_until_s=None), cohort)
+
+
+def _pinned(state: SeriesState, baseline: Baseline) -> SeriesState:
+    detector = Detector.from_baseline([c.counts for c in baseline.cohorts])
+    counts = baseline.counts
+    return replace(
+        state,
+        baseline=baseline,
+        baseline_metrics=metrics(counts) if counts.n_labelled else None,
+        resting=detector,
+        detector=detector,
+        collecting=(),
+    )
+
+
+def _fed(state: SeriesState, cohort: Cohort) -> SeriesState:
+    """Feed one cohort; one whose labels are mostly missing is evidence of nothing.
+
+    Evidence already at the threshold is cut back to it, so that a return is seen as fast as a
+    change; while an alarm holds nothing is learned.
+    """
+    if state.detector is None or not is_covered(cohort.counts, state.policy):
+        return state
+    top = log(state.policy.alarm_at)
+    learn_below = top if state.alarm is None else -np.inf
+    detector = state.detector.capped(top).observe(
+        cohort.counts, cohort.start_s, learn_below=learn_below
+    )
+    seen = state.labels_seen + cohort.counts.n_labelled
+    return replace(state, detector=detector, labels_seen=seen)
+
+
+def _is_judgeable(state: SeriesState) -> bool:
+    counts = merged(state.window)
+    return counts.n_labelled >= state.policy.min_labels and is_covered(counts, state.policy)
+
+
+def _alarmed(state: SeriesState, cohort: Cohort) -> SeriesState:
+    """Raise an alarm when there is both evidence and an effect beyond the tolerance."""
+    if state.detector is None or state.resting is None:
+        return state
+    if not has_evidence(state) or not _is_judgeable(state):
+        return state
+    shift = window_shift(state)
+    if shift is None or shift.size <= state.policy.tolerance:
+        return state
+    alarm = Alarm(cohort.end_s, state.detector.changed_since_s, state.detector.log_m)
+    return replace(state, alarm=alarm, detector=state.detector.returned_to(state.resting))
+
+
+def _recovered(state: SeriesState, alarm: Alarm) -> bool:
+    """Whether the window lies wholly after the alarm and is back within the tolerance.
+
+    The evidence must be gone too: a small window is often near the baseline by chance.
+    """
+    if state.window[0].start_s < alarm.raised_s or not _is_judgeable(state):
+        return False
+    if state.detector is None or state.detector.log_m > log(state.policy.alarm_at / RECOVERY_RATIO):
+        return False
+    shift = window_shift(state)
+    return shift is not None and shift.size <= state.policy.tolerance
+
+
+def _rested(state: SeriesState) -> SeriesState:
+    """Start again from the baseline's map; the window that showed the recovery is kept and learned.
+
+    What was learned between baseline and alarm is given up: it may hold part of the change.
+    """
+    detector = state.resting
+    for cohort in state.window:
+        if detector is not None and is_covered(cohort.counts, state.policy):
+            detector = detector.taught(cohort.counts)
+    return replace(state, alarm=None, detector=detector)

@@ -1,0 +1,168 @@
+"""Metrics: every estimate that is shown for a span, from its counts alone.
+
+Guarantees: equal-width ECE, Brier and log loss are those of the raw rows up to the fixed point's
+1e-9 a row; AUROC, slope and intercept are within the micro-bins' resolution (about 1e-4); counts
+that do not decide an estimate give NaN for it. Must never: raise or warn on any counts, or look
+at unlabelled rows.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from monitor.core.bins import FIXED_POINT
+from monitor.core.debiased_ece import debiased_ece
+from monitor.core.logistic import fit_logistic, nodes
+from monitor.core.moments import ClassMoments
+from monitor.core.verdicts import BinEstimate, Metrics
+from monitor.core.wilson import wilson
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from monitor.core.bins import BinCounts
+
+NAN = float("nan")
+SHOWN_BINS = 15
+UNIFORM_WIDTH = np.sqrt(12.0)
+"""Width of a uniform distribution in units of its standard deviation."""
+
+
+def metrics(counts: BinCounts) -> Metrics:
+    """All estimates of the labelled rows; everything but `n` is NaN without labels.
+
+    The three Murphy parts are over 15 equal-width bins (Murphy 1973), so brier differs from
+    reliability - resolution + uncertainty by what happens within bins: the variance of the scores
+    minus twice their covariance with the outcomes (Stephenson, Coelho and Jolliffe 2008).
+    """
+    n = counts.n_labelled
+    moments = ClassMoments.of(counts)
+    fit = fit_logistic(nodes(moments))
+    debiased = debiased_ece(counts)
+    reliability, resolution, uncertainty = murphy(counts)
+    mean_score = _per_row(counts, 3)
+    base_rate = counts.n_positive / n if n else NAN
+    return Metrics(
+        n=n,
+        ece_10=equal_width_ece(counts, 10),
+        ece_15=equal_width_ece(counts, 15),
+        ece_20=equal_width_ece(counts, 20),
+        mce_15=equal_width_mce(counts, SHOWN_BINS),
+        ece_debiased=debiased.value,
+        ece_debiased_low=debiased.low,
+        ece_debiased_high=debiased.high,
+        brier=brier(counts),
+        brier_reliability=reliability,
+        brier_resolution=resolution,
+        brier_uncertainty=uncertainty,
+        log_loss=_per_row(counts, 6),
+        auroc=ranking(moments.mean, moments),
+        mean_score=mean_score,
+        base_rate=base_rate,
+        gap=mean_score - base_rate,
+        slope=fit.slope,
+        slope_se=fit.slope_se,
+        intercept=fit.intercept,
+        intercept_se=fit.intercept_se,
+    )
+
+
+def reliability_bins(counts: BinCounts, bins: int = SHOWN_BINS) -> tuple[BinEstimate, ...]:
+    """All `bins` equal-width bins in order; an empty one has n = 0 and NaN estimates.
+
+    Raises ValueError unless `bins` divides 60.
+    """
+    merged = counts.equal_width(bins)
+    n, positive = merged[:, 1], merged[:, 2]
+    with np.errstate(invalid="ignore"):
+        mean_score, observed = merged[:, 3] / (n * float(FIXED_POINT)), positive / n
+    low, high = wilson(positive, n)
+    columns = (n.tolist(), mean_score.tolist(), observed.tolist(), low.tolist(), high.tolist())
+    return tuple(
+        BinEstimate(k / bins, (k + 1) / bins, *estimates)
+        for k, estimates in enumerate(zip(*columns, strict=True))
+    )
+
+
+def equal_width_ece(counts: BinCounts, bins: int) -> float:
+    """Mean |rate - mean score| over right-closed bins (Guo 2017, eq. 3); NaN without labels."""
+    share, gap = _gaps(counts, bins)
+    return float(share @ np.abs(gap)) if len(share) else NAN
+
+
+def equal_width_mce(counts: BinCounts, bins: int) -> float:
+    """Largest |rate - mean score| of a bin (Guo 2017, eq. 5); NaN without labels."""
+    _, gap = _gaps(counts, bins)
+    return float(np.abs(gap).max()) if len(gap) else NAN
+
+
+def brier(counts: BinCounts) -> float:
+    """Mean (score - outcome)^2, exact from the sums; NaN without labels (Brier 1950)."""
+    if not counts.n_labelled:
+        return NAN
+    square, score_positive = int(counts.sums[:, 4].sum()), int(counts.sums[:, 5].sum())
+    total = square - 2 * score_positive + FIXED_POINT * counts.n_positive
+    return total / (FIXED_POINT * counts.n_labelled)
+
+
+def murphy(counts: BinCounts) -> tuple[float, float, float]:
+    """Reliability, resolution and uncertainty over 15 equal-width bins; NaN without labels."""
+    merged = _labelled_bins(counts, SHOWN_BINS)
+    if not len(merged):
+        return NAN, NAN, NAN
+    n = merged[:, 1].astype(np.float64)
+    share, rate = n / n.sum(), merged[:, 2] / n
+    base_rate = float(share @ rate)
+    reliability = float(share @ (merged[:, 3] / (n * FIXED_POINT) - rate) ** 2)
+    return reliability, float(share @ (rate - base_rate) ** 2), base_rate * (1 - base_rate)
+
+
+def auroc(counts: BinCounts) -> float:
+    """P(score of a positive > score of a negative) + P(equal) / 2; NaN with one class only.
+
+    Pairs of different micro-bins are counted exactly (Mann and Whitney 1947).
+    """
+    moments = ClassMoments.of(counts)
+    return ranking(moments.mean, moments)
+
+
+def ranking(order: NDArray[np.float64], moments: ClassMoments) -> float:
+    """AUROC when micro-bins rank by `order`, shape (labelled bins,); equal ones tie by halves.
+
+    Within a micro-bin, two uniform densities with a linear tilt give .5 + (difference of the class
+    means) / width to first order, with the width taken from the scores' own spread, so that ties
+    count by halves; it is exact for two rows.
+    """
+    positive, negative = moments.n_positive, moments.n_negative
+    pairs = positive.sum() * negative.sum()
+    if not pairs:
+        return NAN
+    width = UNIFORM_WIDTH * np.where(moments.sd > 0, moments.sd, 1.0)
+    lead = np.clip((moments.mean_positive - moments.mean_negative) / width, -0.5, 0.5)
+    lead[(moments.sd == 0) | (positive == 0) | (negative == 0)] = 0.0
+    _, place = np.unique(order, return_inverse=True)
+    level_negative = np.bincount(place, negative)
+    lower_or_half = np.cumsum(level_negative) - level_negative / 2
+    won = positive @ lower_or_half[place] + (positive * negative) @ lead
+    return float(won / pairs)
+
+
+def _per_row(counts: BinCounts, column: int) -> float:
+    """Mean of one fixed-point sum over the labelled rows; NaN without any."""
+    n = counts.n_labelled
+    return int(counts.sums[:, column].sum()) / (FIXED_POINT * n) if n else NAN
+
+
+def _labelled_bins(counts: BinCounts, bins: int) -> NDArray[np.int64]:
+    merged = counts.equal_width(bins)
+    return merged[merged[:, 1] > 0]
+
+
+def _gaps(counts: BinCounts, bins: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Share of the labels and rate minus mean score of each labelled equal-width bin."""
+    merged = _labelled_bins(counts, bins)
+    n = merged[:, 1]
+    gap = (merged[:, 2] * FIXED_POINT - merged[:, 3]) / (n * float(FIXED_POINT))
+    return n / max(1, counts.n_labelled), gap

@@ -1,0 +1,93 @@
+"""Policies: what a team decided about one model, as plain values.
+
+Guarantees: a policy is immutable and has a stable fingerprint, so that history can say under
+which policy a verdict was given. Must never: read a file or an environment variable; `config.py`
+does that and hands the result in.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+
+
+class Cadence(StrEnum):
+    """How often a model is judged."""
+
+    CONTINUOUS = "continuous"
+    HOURLY = "hourly"
+    DAILY = "daily"
+    MONTHLY = "monthly"
+
+
+@dataclass(frozen=True, slots=True)
+class FirstLabels:
+    """Baseline: the first sealed cohorts of a version, until they hold `labels` labels."""
+
+    labels: int = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class NamedPeriod:
+    """Baseline: the cohorts of prediction time in [start_at, end_at), aware UTC."""
+
+    start_at: datetime
+    end_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Everything that decides how one model is counted and judged.
+
+    pane: slice of prediction time that is counted, sealed and kept.
+    cohort: natural unit of wobble; whole cohorts are fed to the detector; a multiple of `pane`.
+    label_horizon: age at which a prediction's label must have come to be judged.
+    correction_horizon: age until which late and corrected labels still change the counts.
+    window: span of the newest sealed cohorts that metrics are shown for.
+    tolerance: smallest change of calibration (mean |shift| of probability) worth an alert.
+    alarm_at: threshold A of the e-detector, in labels: average run length to a false alarm >= A.
+    """
+
+    pane: timedelta = timedelta(hours=1)
+    cohort: timedelta = timedelta(days=1)
+    label_horizon: timedelta = timedelta(days=2)
+    correction_horizon: timedelta = timedelta(days=90)
+    window: timedelta = timedelta(days=7)
+    cadence: Cadence = Cadence.CONTINUOUS
+    baseline: FirstLabels | NamedPeriod = FirstLabels()
+    tolerance: float = 0.02
+    min_labels: int = 200
+    min_coverage: float = 0.2
+    alarm_at: float = 1e6
+    segments: tuple[str, ...] = ()
+    runbook_url: str | None = None
+    slack_channel: str | None = None
+
+    def as_json(self) -> dict[str, object]:
+        """Plain JSON values: spans in seconds, times in RFC 3339."""
+        return {key: _plain(value) for key, value in asdict(self).items()} | {
+            "baseline": {"from": _RULE_NAMES[type(self.baseline)]}
+            | {key: _plain(value) for key, value in asdict(self.baseline).items()}
+        }
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the canonical JSON, in hex."""
+        text = json.dumps(self.as_json(), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+_RULE_NAMES: dict[type, str] = {FirstLabels: "first_labels", NamedPeriod: "period"}
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat()
+    if isinstance(value, tuple):
+        return list(value)
+    return str(value) if isinstance(value, StrEnum) else value

@@ -1,0 +1,196 @@
+"""Reports: the estimates of one series as JSON for programs and as text for people.
+
+Guarantees: `series_report` is plain JSON with null where the labels decide no number, and
+`report_table` says nothing that the report does not hold. Must never: call a model dishonest when
+the interval of its error contains 0.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict
+from typing import TYPE_CHECKING, NotRequired, TypedDict
+
+from monitor.core.claims import WHOLE, Series
+from monitor.core.metrics import metrics, reliability_bins
+from monitor.core.wording import amount, one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from monitor.core.bins import BinCounts
+
+FEW_LABELS = 500
+"""Below this many labels the table warns: an honest model reads a raw ECE of .04 there."""
+BAR = 20
+_ROWS = (
+    ("ECE, debiased", "ece_debiased"),
+    ("ECE, 10 / 15 / 20 bins", "ece_15"),
+    ("MCE, 15 bins", "mce_15"),
+    ("Brier", "brier"),
+    ("log loss", "log_loss"),
+    ("AUROC", "auroc"),
+    ("mean score", "mean_score"),
+    ("base rate", "base_rate"),
+    ("slope", "slope"),
+    ("intercept", "intercept"),
+)
+
+
+class ReportBin(TypedDict):
+    """One equal-width bin, (lower, upper]; null estimates where it is empty."""
+
+    lower: float
+    upper: float
+    n: int
+    mean_score: float | None
+    observed: float | None
+    ci_low: float | None
+    ci_high: float | None
+
+
+class SeriesReport(TypedDict):
+    """Estimates of one series; `metrics` holds every field of `Metrics` but n.
+
+    version is null where versions are pooled, segment where it is all the traffic.
+    """
+
+    model: str
+    version: str | None
+    claim: str
+    segment: str | None
+    n: int
+    metrics: dict[str, float | None]
+    bins: list[ReportBin]
+    coverage: NotRequired[float | None]
+
+
+def series_report(
+    series: Series, counts: BinCounts, *, pooled: bool = False, with_coverage: bool = False
+) -> SeriesReport:
+    """Report of one series; `pooled` counts hold all versions, so none is named."""
+    estimates = asdict(metrics(counts))
+    n = estimates.pop("n")
+    report = SeriesReport(
+        model=series.model,
+        version=None if pooled else series.version,
+        claim=series.claim,
+        segment=None if series.segment == WHOLE else series.segment,
+        n=n,
+        metrics={name: _number(value) for name, value in estimates.items()},
+        bins=[
+            ReportBin(
+                lower=b.lower,
+                upper=b.upper,
+                n=b.n,
+                mean_score=_number(b.mean_score),
+                observed=_number(b.observed),
+                ci_low=_number(b.ci_low),
+                ci_high=_number(b.ci_high),
+            )
+            for b in reliability_bins(counts)
+        ],
+    )
+    if with_coverage:
+        report["coverage"] = _number(counts.coverage)
+    return report
+
+
+def report_table(report: SeriesReport) -> str:
+    """Markdown for people: what it is, the verdict in words, the bins, the metrics."""
+    return "\n".join([*_head(report), "", *_bin_table(report), "", *_metric_table(report), ""])
+
+
+def verdict_in_words(report: SeriesReport) -> str:
+    """One sentence: overconfident, underconfident, or honest as far as the labels can tell.
+
+    Direction by the gap when it carries half of the debiased ECE or more, else by the slope, as
+    for alerts.
+    """
+    values = report["metrics"]
+    ece, low, high = (values[f"ece_debiased{end}"] for end in ("", "_low", "_high"))
+    if ece is None or low is None or high is None:
+        return "No labels: nothing can be said."
+    if low <= 0:
+        return f"Honest within the interval: the error may be 0, and is at most {high:.3f}."
+    size = f"off by {ece:.3f} on average ({low:.3f} to {high:.3f})"
+    gap, slope = values["gap"], values["slope"]
+    if gap is not None and (slope is None or abs(gap) >= 0.5 * ece):
+        side, how = ("Overconfident", "high") if gap > 0 else ("Underconfident", "low")
+        return f"{side}, {abs(gap):.3f} too {how} overall: {size}."
+    if slope is not None and slope < 1:
+        return f"Overconfident, too extreme on both sides (slope {slope:.2f}): {size}."
+    return f"Underconfident, too timid on both sides (slope {slope:.2f}): {size}."
+
+
+def _head(report: SeriesReport) -> list[str]:
+    version = "all versions" if report["version"] is None else f"version {report['version']}"
+    name = [report["model"], version, f"claim {report['claim']}"]
+    if report["segment"] is not None:
+        name.append(f"segment {report['segment']}")
+    labels = f"{amount(report['n'])} label{'' if report['n'] == 1 else 's'}"
+    coverage = report.get("coverage")
+    if coverage is not None:
+        labels += f", {coverage:.1%} of the predictions"
+    lines = [f"### {', '.join(one_line(part) for part in name)}", "", f"{labels}."]
+    if 0 < report["n"] < FEW_LABELS:
+        lines.append("Few labels: read the intervals, not the numbers.")
+    return [*lines, verdict_in_words(report)]
+
+
+def _bin_table(report: SeriesReport) -> list[str]:
+    """Bins that hold labels, and how to read them."""
+    scale = f"0{' ' * (BAR - 2)}1"
+    lines = [
+        "`=` observed rate, `^` promised rate, `<<` promised rate outside the interval.",
+        "",
+        f"| score         |    labels | promised | observed | 95 % interval   | {scale} | off |",
+        f"|{15 * '-'}|{10 * '-'}:|{9 * '-'}:|{9 * '-'}:|{17 * '-'}|{(BAR + 2) * '-'}|-----|",
+    ]
+    for b in report["bins"]:
+        values = (b["mean_score"], b["observed"], b["ci_low"], b["ci_high"])
+        promised, observed, low, high = (math.nan if v is None else v for v in values)
+        if not b["n"]:
+            continue
+        off = "   " if low <= promised <= high else "<< "
+        lines.append(
+            f"| {b['lower']:.3f} - {b['upper']:.3f} | {b['n']:>9,} | {promised:>8.4f} "
+            f"| {observed:>8.4f} | {low:.4f} - {high:.4f} | {_bar(promised, observed)} | {off} |"
+        )
+    return lines
+
+
+def _bar(promised: float, observed: float) -> str:
+    """Observed rate as a bar of `=` with the promised rate marked `^`, over [0, 1]."""
+    filled = round(observed * BAR)
+    mark = min(BAR - 1, int(promised * BAR))
+    return "".join("^" if k == mark else "=" if k < filled else " " for k in range(BAR))
+
+
+def _metric_table(report: SeriesReport) -> list[str]:
+    values = report["metrics"]
+    lines = [f"| {'metric':<22} | {'value':<28} |", f"|{'-' * 24}|{'-' * 30}|"]
+    for label, name in _ROWS:
+        lines.append(f"| {label:<22} | {_metric(values, name):<28} |")
+    return lines
+
+
+def _metric(values: Mapping[str, float | None], name: str) -> str:
+    """Value with its interval, where it has one."""
+    if name == "ece_15":
+        return " / ".join(_said(values[f"ece_{bins}"]) for bins in (10, 15, 20))
+    value, error = values[name], values.get(f"{name}_se")
+    low, high = values.get(f"{name}_low"), values.get(f"{name}_high")
+    if value is not None and error is not None:
+        low, high = value - 1.96 * error, value + 1.96 * error
+    if low is None or high is None:
+        return _said(value)
+    return f"{_said(value)} ({low:.4f} to {high:.4f})"
+
+
+def _said(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.4f}"
+
+
+def _number(value: float) -> float | None:
+    return value if math.isfinite(value) else None

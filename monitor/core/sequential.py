@@ -1,0 +1,226 @@
+"""The change detector: a self-starting Shiryaev-Roberts e-detector on whole cohorts of counts.
+
+Guarantees: each cohort is scored by a map that has not seen it and only then learned; the
+statistic is kept in log space and is finite for any counts; an observation gives a new detector
+and leaves the old one as it was. Averaged over the map's prior (Laplace approximation) and with
+the cohort shock it assumes, labels to a false alarm at threshold A are A or more on average, and
+P(false alarm within N labels) <= N / A (e-detectors: Shin, Ramdas and Rinaldo, arXiv 2203.03532).
+This is not distribution-free: wobble that lasts longer than a cohort, or a map that the basis
+cannot follow, may break it. Must never: be fed part of a cohort, or one cohort twice.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+
+from monitor.core.calibration_map import (
+    SIGMA_MIN,
+    Cells,
+    Gaussian,
+    features,
+    fit,
+    hat_knots,
+    prior,
+)
+from monitor.core.logistic import sigmoid
+from monitor.core.shock import log_marginal, sigma_evidence, sigma_learned, sigma_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from monitor.core.bins import BinCounts
+
+LEVELS = (-1.2, -0.7, -0.4, -0.2, 0.2, 0.4, 0.7, 1.2)
+SLOPES = (0.5, 0.65, 0.8, 1.25, 1.5, 2.0)
+BOTH = tuple((level, slope) for level in (-0.4, 0.4) for slope in (0.7, 1.4))
+_GLOBAL = np.array([*((level, 1.0) for level in LEVELS), *((0.0, b) for b in SLOPES), *BOTH])
+LOCAL = (-1.0, -0.45, 0.45, 1.0)
+WEIGHT_MIN = 1e-12
+
+
+@dataclass(frozen=True, slots=True)
+class Bets:
+    """What a change may look like: moves of the predicted logit, all of which the map can follow.
+
+    A local bet raises or lowers one hat of the map: were it to move a shape outside the map's
+    basis, it would in time win on what the basis cannot fit, without any change.
+    """
+
+    n_knots: int
+
+    @property
+    def log_weights(self) -> NDArray[np.float64]:
+        """Half of the weight on the global bets, half on the local ones; shape (bets,)."""
+        n_global, n_local = len(_GLOBAL), len(LOCAL) * self.n_knots
+        if not n_local:
+            return np.full(n_global, -np.log(n_global))
+        weights = [0.5 / n_global] * n_global + [0.5 / n_local] * n_local
+        return np.asarray(np.log(weights))
+
+    @property
+    def slopes(self) -> NDArray[np.float64]:
+        """Factor that each bet puts on the predicted logit; shape (bets,)."""
+        return np.concatenate([_GLOBAL[:, 1], np.ones(len(LOCAL) * self.n_knots)])
+
+    def moved(self, z: NDArray[np.float64], x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Predicted logits z (bets, cells) of cells of features x (cells, d), moved by bet."""
+        n_global = len(_GLOBAL)
+        everywhere = _GLOBAL[:, :1] + _GLOBAL[:, 1:] * z[:n_global]
+        local = (x.T[2:, None, :] * np.array(LOCAL)[:, None]).reshape(-1, len(x))
+        return np.vstack([everywhere, z[n_global:] + local])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Detector:
+    """State between cohorts; arrays have one element a bet.
+
+    posterior: what is known of the map if nothing changed; log_sigmas: log posterior of the cohort
+    shock, on the grid of `shock.py`. means: the map before the change as each bet sees it, shape
+    (bets, d), with the posterior's precision.
+    log_r: log Shiryaev-Roberts statistic in labels; log_best: log of its largest single term, whose
+    change would have begun with the cohort at since_s (epoch seconds).
+    """
+
+    knots: NDArray[np.float64]
+    bets: Bets
+    log_sigmas: NDArray[np.float64]
+    posterior: Gaussian
+    means: NDArray[np.float64]
+    log_r: NDArray[np.float64]
+    log_best: NDArray[np.float64]
+    since_s: NDArray[np.int64]
+
+    @classmethod
+    def from_baseline(cls, cohorts: Sequence[BinCounts]) -> Self:
+        """Detector at rest, its map and shock fitted on the baseline's cohorts."""
+        cells = Cells.of(cohorts)
+        knots = hat_knots(cells)
+        bets = Bets(len(knots))
+        before = prior(len(knots))
+        log_sigmas = sigma_evidence(cells, knots, before)
+        posterior = fit(cells, knots, before, sigma_mean(log_sigmas)).posterior
+        n_bets = len(bets.log_weights)
+        nothing, never = np.full(n_bets, -np.inf), np.zeros(n_bets, dtype=np.int64)
+        means = np.tile(posterior.mean, (n_bets, 1))
+        return cls(knots, bets, log_sigmas, posterior, means, nothing, nothing, never)
+
+    @property
+    def log_m(self) -> float:
+        """Log of the e-detector's statistic M, in labels; -inf at rest."""
+        return float(np.logaddexp.reduce(self.bets.log_weights + self.log_r))
+
+    @property
+    def sigma(self) -> float:
+        """Standard deviation of the cohort shock, in logits, as far as it is known now."""
+        return sigma_mean(self.log_sigmas)
+
+    @property
+    def changed_since_s(self) -> int:
+        """Start of the cohort where the strongest bet's change most likely began."""
+        return int(self.since_s[np.argmax(self.bets.log_weights + self.log_r)])
+
+    def expected(self, logit: NDArray[np.float64]) -> NDArray[np.float64]:
+        """P(outcome = 1) at scores' logits under the posterior's mean map."""
+        return sigmoid(features(logit, self.knots) @ self.posterior.mean)
+
+    def capped(self, log_top: float) -> Detector:
+        """The same detector with all evidence scaled down until log M is at most `log_top`."""
+        excess = max(0.0, self.log_m - log_top)
+        return replace(self, log_r=self.log_r - excess, log_best=self.log_best - excess)
+
+    def returned_to(self, resting: Detector) -> Detector:
+        """Evidence and wobble as they are now, but counted on against the map of `resting`."""
+        return replace(self, posterior=resting.posterior, means=resting.means)
+
+    def observe(self, counts: BinCounts, start_s: int, *, learn_below: float = np.inf) -> Detector:
+        """Score one whole cohort, then learn it if log M is still below `learn_below`.
+
+        R <- L (R + n) for each bet and a cohort of n labels. A change that has shown itself is not
+        learned, so that it is not taken for the map.
+        """
+        cells = Cells.of([counts])
+        if not len(cells.n):
+            return self
+        seen = Seen.by(self, cells)
+        log_n = float(np.log(cells.n.sum()))
+        begun = log_n > self.log_best
+        means = np.where(begun[:, None], self.posterior.mean, self.means)
+        log_lr = self._log_likelihood_ratios(seen, means)
+        scored = replace(
+            self,
+            means=means,
+            log_r=np.logaddexp(self.log_r, log_n) + log_lr,
+            log_best=np.maximum(self.log_best, log_n) + log_lr,
+            since_s=np.where(begun, start_s, self.since_s),
+        )
+        return scored.learned(seen) if scored.log_m < learn_below else scored
+
+    def _log_likelihood_ratios(self, seen: Seen, means: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Log likelihood of a cohort under each bet, less that under "nothing changed"."""
+        bets = self.bets.moved(seen.logits(means), seen.x)
+        hypotheses = np.vstack([seen.logits(self.posterior.mean[None, :]), bets])
+        variance = np.array([self.sigma**2 + seen.level_variance])
+        log_likelihood = log_marginal(hypotheses, seen.cells, variance)
+        return np.asarray(log_likelihood[1:] - log_likelihood[0])
+
+    def taught(self, counts: BinCounts) -> Detector:
+        """Learn one whole cohort that is known to be as before; the evidence stays as it is."""
+        cells = Cells.of([counts])
+        return self.learned(Seen.by(self, cells)) if len(cells.n) else self
+
+    def learned(self, seen: Seen) -> Detector:
+        """Learn a scored cohort: the map and the shock if nothing changed, the bets' maps before.
+
+        What a bet has learned since its change began keeps the map that learns the change from
+        pulling the bet along. Its mean takes one Newton step with the posterior's own curvature.
+        """
+        cells, sigma = seen.cells, self.sigma
+        fitted = fit(cells, self.knots, self.posterior, sigma).posterior
+        p = sigmoid(self.bets.moved(self.means @ seen.x.T, seen.x))
+        residual, weight = cells.positive - cells.n * p, cells.n * p * (1 - p)
+        shock = residual.sum(axis=1) / (weight.sum(axis=1) + max(sigma, SIGMA_MIN) ** -2)
+        slope = ((residual - weight * shock[:, None]) @ seen.x) * self.bets.slopes[:, None]
+        predicted = seen.logits(self.posterior.mean[None, :])[0]
+        return replace(
+            self,
+            posterior=fitted,
+            means=self.means + np.linalg.solve(fitted.precision, slope.T).T,
+            log_sigmas=sigma_learned(self.log_sigmas, predicted, cells, seen.level_variance),
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Seen:
+    """A cohort as a detector sees it before it is learned.
+
+    x: features (cells, d); level_variance: variance of the fitted level, common to the cohort, to
+    be integrated with the shock; shrinkage: what the rest of the map's error does to each logit
+    (the moderated output of MacKay 1992, "The evidence framework applied to classification
+    networks").
+    """
+
+    cells: Cells
+    x: NDArray[np.float64]
+    level_variance: float
+    shrinkage: NDArray[np.float64]
+
+    @classmethod
+    def by(cls, detector: Detector, cells: Cells) -> Self:
+        """What a detector predicts of a cohort's cells."""
+        x = features(cells.logit, detector.knots)
+        covariance = np.linalg.inv(detector.posterior.precision)
+        p = sigmoid(x @ detector.posterior.mean)
+        weight = cells.n * (p * (1 - p) + WEIGHT_MIN)
+        centre = weight @ x / weight.sum()
+        rest = np.einsum("ij,jk,ik->i", x - centre, covariance, x - centre)
+        level_variance = float(centre @ covariance @ centre)
+        return cls(cells, x, level_variance, 1 / np.sqrt(1 + np.pi / 8 * rest))
+
+    def logits(self, means: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Predicted logits (maps, cells) of maps with mean coefficients (maps, d)."""
+        return (means @ self.x.T) * self.shrinkage

@@ -1,0 +1,91 @@
+"""The series table: what the join must know about each series, as columns.
+
+Guarantees: a series keeps its index and its counting rules (pane length, horizons, outcome rule)
+for ever; a changed rule is a new index. So the contribution of a row never changes meaning.
+Must never: renumber.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from monitor.core.claims import OutcomeRule
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from monitor.core.claims import Series
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesRules:
+    """How one series is counted. `low` and `high` are the references of its outcome rule."""
+
+    model: int
+    pane_s: int
+    label_horizon_s: int
+    correction_horizon_s: int
+    rule: OutcomeRule = OutcomeRule.EQUALS
+    low: float = 1.0
+    high: float = 1.0
+
+
+class SeriesTable:
+    """Append-only; index i holds the rules of series i. Gaps are allowed and never looked up."""
+
+    def __init__(self) -> None:
+        self._by_identity: dict[tuple[Series, SeriesRules], int] = {}
+        self._n = 0
+        self.model: NDArray[np.int32] = np.empty(0, dtype=np.int32)
+        self.pane_s: NDArray[np.int64] = np.empty(0, dtype=np.int64)
+        self.label_horizon_ms: NDArray[np.int64] = np.empty(0, dtype=np.int64)
+        self.correction_horizon_ms: NDArray[np.int64] = np.empty(0, dtype=np.int64)
+        self.rule: NDArray[np.int8] = np.empty(0, dtype=np.int8)
+        self.low: NDArray[np.float64] = np.empty(0, dtype=np.float64)
+        self.high: NDArray[np.float64] = np.empty(0, dtype=np.float64)
+
+    def add(self, index: int, series: Series, rules: SeriesRules) -> None:
+        """Put a series at its index; raises ValueError if the index is taken by another."""
+        known = self._by_identity.setdefault((series, rules), index)
+        if known != index:
+            msg = f"{series} is already at index {known}, not {index}"
+            raise ValueError(msg)
+        self._grow(index + 1)
+        self.model[index] = rules.model
+        self.pane_s[index] = rules.pane_s
+        self.label_horizon_ms[index] = rules.label_horizon_s * 1000
+        self.correction_horizon_ms[index] = rules.correction_horizon_s * 1000
+        self.rule[index] = rules.rule
+        self.low[index] = rules.low
+        self.high[index] = rules.high
+
+    def find(self, series: Series, rules: SeriesRules) -> int | None:
+        """Index of a series under these rules, if it is known."""
+        return self._by_identity.get((series, rules))
+
+    def items(self) -> tuple[tuple[int, Series, SeriesRules], ...]:
+        """Every known (index, series, rules)."""
+        return tuple((index, *identity) for identity, index in self._by_identity.items())
+
+    def _grow(self, size: int) -> None:
+        if size <= self._n:
+            return
+        more = max(size, 2 * self._n) - len(self.model)
+        for name in _COLUMNS:
+            column = getattr(self, name)
+            setattr(self, name, np.concatenate([column, np.zeros(more, dtype=column.dtype)]))
+        self._n = len(self.model)
+
+
+_COLUMNS = (
+    "model",
+    "pane_s",
+    "label_horizon_ms",
+    "correction_horizon_ms",
+    "rule",
+    "low",
+    "high",
+)

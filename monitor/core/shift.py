@@ -1,0 +1,156 @@
+"""How far a window lies from its baseline: size, cause and direction of a change.
+
+Guarantees: every estimate is a pure function of counts and the baseline's map, so the same counts
+give the same bits; sampling noise, the map's error and the cohort shock are taken off before a
+size is told. Must never: raise an alarm; size is the second of two conditions, evidence the first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from monitor.core.calibration_map import Cells, features, fit, prior
+from monitor.core.debiased_ece import PRIOR_ROWS, Z_ONE_CHANGE, Z_UPPER, MassBins, debiased_size
+from monitor.core.logistic import sigmoid
+from monitor.core.verdicts import BinEstimate, Cause, Direction, Metrics
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from monitor.core.bins import BinCounts
+    from monitor.core.sequential import Detector
+
+SHIFT_BINS = 15
+SHIFT_BIN_LABELS = 40
+WORST_BINS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """Distance of a window from the baseline's map, in probability.
+
+    size: debiased mean |observed - expected| over the window's scores, with a 95 % interval;
+    gap: observed rate minus expected rate.
+    """
+
+    size: float
+    low: float
+    high: float
+    gap: float
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Change of ECE between baseline and window: map_part + mix_part is all of it."""
+
+    map_part: float
+    mix_part: float
+
+
+def measure_shift(baseline: Detector, cohorts: Sequence[BinCounts]) -> Shift | None:
+    """Distance of cohorts from the map of a detector at rest; None without labels.
+
+    As the debiased ECE, but from the map instead of the diagonal, over up to 15 equal-mass bins of
+    40 labels or more, with three errors: of sampling, of the map and of the cohorts' shocks. What
+    is common to the bins of the last two widens the lower end too, in quadrature.
+    """
+    cells = Cells.of(cohorts)
+    if not len(cells.n):
+        return None
+    x = features(cells.logit, baseline.knots)
+    expected = sigmoid(x @ baseline.posterior.mean)
+    n, owner = _equal_mass(cells)
+    rate = np.bincount(owner, weights=cells.n * expected) / n
+    positive = np.bincount(owner, weights=cells.positive)
+    weighted = (cells.n * expected * (1 - expected))[:, None] * x
+    slope = np.array([np.bincount(owner, weights=column) for column in weighted.T]).T / n[:, None]
+    wobble = baseline.sigma**2 / len(cells.first) * np.outer(slope[:, 0], slope[:, 0])
+    covariance = slope @ np.linalg.solve(baseline.posterior.precision, slope.T) + wobble
+    share = n / n.sum()
+    common = float(share @ covariance @ share)
+    seen = (positive + PRIOR_ROWS * rate) / (n + PRIOR_ROWS)
+    sampling, honest = seen * (1 - seen) / n, rate * (1 - rate) / n
+    own = np.maximum(0.0, np.diag(covariance) - common)
+    bins = MassBins(
+        share=share,
+        gap=positive / n - rate,
+        se=np.sqrt(sampling + np.diag(covariance)),
+        se_honest=np.sqrt((sampling + honest) / 2 + own),
+    )
+    found = debiased_size(bins, float(np.sqrt(share**2 @ sampling + common)))
+    taken = Z_ONE_CHANGE * float(np.linalg.norm(share * bins.se_honest))
+    low = max(0.0, found.low + taken - float(np.hypot(taken, Z_UPPER * np.sqrt(common))))
+    return Shift(found.value, low, min(1.0, found.high), float(share @ bins.gap))
+
+
+def _equal_mass(cells: Cells) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Labels of each equal-mass bin and the bin of each cell; empty bins are left out."""
+    total = cells.n.sum()
+    bins = int(np.clip(total // SHIFT_BIN_LABELS, 1, SHIFT_BINS))
+    _, tied = np.unique(cells.logit, return_inverse=True)
+    n = np.bincount(tied, weights=cells.n)
+    middle = (np.cumsum(n) - n / 2) / total
+    _, owner = np.unique((middle * bins).astype(np.int64), return_inverse=True)
+    found = owner[tied]
+    return np.bincount(found, weights=cells.n).astype(np.float64), found.astype(np.int64)
+
+
+def split_cause(
+    baseline: Detector, before: Sequence[BinCounts], after: Sequence[BinCounts]
+) -> Split | None:
+    """Map part and mix part of the change of ECE; None where either side has no labels.
+
+    All three ECEs are means of |score - map(score)| over micro-bins with *smooth* maps, so that no
+    bin is empty on one side: baseline scores with the baseline's map, window scores with the
+    baseline's map (their difference is the mix part), window scores with the window's map.
+    """
+    old, new = Cells.of(before), Cells.of(after)
+    if not len(old.n) or not len(new.n):
+        return None
+    window_map = fit(new, baseline.knots, prior(len(baseline.knots)), baseline.sigma).posterior
+    new_x = features(new.logit, baseline.knots)
+    honest_old = _smooth_ece(old, baseline.expected(old.logit))
+    same_map = _smooth_ece(new, baseline.expected(new.logit))
+    own_map = _smooth_ece(new, sigmoid(new_x @ window_map.mean))
+    return Split(map_part=own_map - same_map, mix_part=same_map - honest_old)
+
+
+def _smooth_ece(cells: Cells, expected: NDArray[np.float64]) -> float:
+    return float(cells.n @ np.abs(sigmoid(cells.logit) - expected) / cells.n.sum())
+
+
+def cause_of(shift: Shift, split: Split, tolerance: float) -> Cause | None:
+    """What moved ECE most; None when neither map nor mix moved it beyond the tolerance.
+
+    The size of the shift bounds the map part from above and, unlike it, does not vanish when a map
+    swings from too high to too low.
+    """
+    if max(shift.size, abs(split.mix_part)) <= tolerance:
+        return None
+    return Cause.MIX if abs(split.mix_part) > shift.size else Cause.MAP
+
+
+def direction_of(before: Metrics, now: Metrics) -> Direction:
+    """How the window's scores mislead; `improved` when clearly less than the baseline's.
+
+    Clearly is by more than the two 95 % intervals' half widths together, in quadrature. Otherwise
+    by the sign of the gap when it carries half of the debiased ECE or more, else by the slope.
+    """
+    fall = before.ece_debiased - now.ece_debiased
+    above, below = now.ece_debiased_high - now.ece_debiased, before.ece_debiased_low
+    if fall > np.hypot(above, before.ece_debiased - below):
+        return Direction.IMPROVED
+    if abs(now.gap) >= 0.5 * now.ece_debiased or not np.isfinite(now.slope):
+        return Direction.OVERCONFIDENT if now.gap > 0 else Direction.UNDERCONFIDENT
+    return Direction.OVERCONFIDENT if now.slope < 1 else Direction.UNDERCONFIDENT
+
+
+def worst_bins(bins: Sequence[BinEstimate]) -> tuple[BinEstimate, ...]:
+    """At most 3 bins whose mean score lies outside the interval of what was observed."""
+    wrong = [b for b in bins if b.n and not b.ci_low <= b.mean_score <= b.ci_high]
+    return tuple(sorted(wrong, key=lambda b: -abs(b.mean_score - b.observed))[:WORST_BINS])

@@ -1,0 +1,155 @@
+"""Verdicts read back from the JSON that `Verdict.as_json` wrote, perhaps years ago.
+
+Guarantees: what as_json wrote comes back equal, but for infinities, which JSON holds as null and
+which come back as NaN (or None where that is allowed); a field that was added since then reads as
+unknown. Must never: invent a value: a missing field that cannot be unknown raises ValueError
+with its name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from datetime import datetime
+
+from monitor.core.claims import Series
+from monitor.core.verdicts import (
+    BinEstimate,
+    Cause,
+    Direction,
+    Evidence,
+    Metrics,
+    Repair,
+    Status,
+    Verdict,
+)
+
+Json = Mapping[str, object]
+
+_METRICS = tuple(field.name for field in fields(Metrics) if field.name != "n")
+
+
+def verdict_from_json(raw: Json) -> Verdict:
+    """Read the verdict back; raises ValueError naming the field that is missing or wrong."""
+    series = _mapping(raw, "series")
+    return Verdict(
+        series=Series(
+            _text(series, "model"),
+            _text(series, "version"),
+            _text(series, "claim"),
+            _text(series, "segment"),
+        ),
+        status=Status(_text(raw, "status")),
+        reason=_text(raw, "reason"),
+        evaluated_at=_time(raw, "evaluated_at"),
+        window_start_at=_time(raw, "window_start_at"),
+        window_end_at=_time(raw, "window_end_at"),
+        evidence=evidence_from_json(_mapping(raw, "evidence")),
+    )
+
+
+def evidence_from_json(raw: Json) -> Evidence:
+    """Read a verdict's evidence back; raises ValueError as verdict_from_json does."""
+    direction, cause, since = (raw.get(name) for name in ("direction", "cause", "drift_since_at"))
+    baseline, window, repair = (raw.get(name) for name in ("baseline", "window", "repair"))
+    return Evidence(
+        e_value=_maybe(raw, "e_value"),
+        alarm_at=_number(raw, "alarm_at"),
+        labels_seen=_count(raw, "labels_seen"),
+        drift_since_at=_time(raw, "drift_since_at") if since else None,
+        sigma=_maybe(raw, "sigma"),
+        coverage=_number(raw, "coverage"),
+        direction=Direction(_text(raw, "direction")) if direction else None,
+        cause=Cause(_text(raw, "cause")) if cause else None,
+        shift=_maybe(raw, "shift"),
+        shift_low=_maybe(raw, "shift_low"),
+        shift_high=_maybe(raw, "shift_high"),
+        gap_shift=_maybe(raw, "gap_shift"),
+        map_part=_maybe(raw, "map_part"),
+        mix_part=_maybe(raw, "mix_part"),
+        baseline=_metrics(_mapping(raw, "baseline")) if baseline else None,
+        window=_metrics(_mapping(raw, "window")) if window else None,
+        bins=_bins(raw, "bins"),
+        baseline_bins=_bins(raw, "baseline_bins"),
+        worst_bins=_bins(raw, "worst_bins"),
+        repair=_repair(_mapping(raw, "repair")) if repair else None,
+    )
+
+
+def _metrics(raw: Json) -> Metrics:
+    return Metrics(n=_count(raw, "n"), **{name: _number(raw, name) for name in _METRICS})
+
+
+def _bins(raw: Json, name: str) -> tuple[BinEstimate, ...]:
+    rows = raw.get(name) or ()
+    if not isinstance(rows, Sequence) or not all(isinstance(row, Mapping) for row in rows):
+        raise _wrong(raw, name, "a list of objects")
+    return tuple(
+        BinEstimate(
+            lower=_number(row, "lower"),
+            upper=_number(row, "upper"),
+            n=_count(row, "n"),
+            mean_score=_number(row, "mean_score"),
+            observed=_number(row, "observed"),
+            ci_low=_number(row, "ci_low"),
+            ci_high=_number(row, "ci_high"),
+        )
+        for row in rows
+    )
+
+
+def _repair(raw: Json) -> Repair:
+    return Repair(
+        method=_text(raw, "method"),
+        slope=_number(raw, "slope"),
+        intercept=_number(raw, "intercept"),
+        n_fitted=_count(raw, "n_fitted"),
+        n_held_out=_count(raw, "n_held_out"),
+        ece_before=_number(raw, "ece_before"),
+        ece_after=_number(raw, "ece_after"),
+        auroc_before=_number(raw, "auroc_before"),
+        auroc_after=_number(raw, "auroc_after"),
+    )
+
+
+def _mapping(raw: Json, name: str) -> Json:
+    value = raw.get(name)
+    if not isinstance(value, Mapping):
+        raise _wrong(raw, name, "an object")
+    return value
+
+
+def _text(raw: Json, name: str) -> str:
+    value = raw.get(name)
+    if not isinstance(value, str):
+        raise _wrong(raw, name, "a string")
+    return value
+
+
+def _time(raw: Json, name: str) -> datetime:
+    moment = datetime.fromisoformat(_text(raw, name))
+    if moment.tzinfo is None:
+        raise _wrong(raw, name, "a time with its zone")
+    return moment
+
+
+def _count(raw: Json, name: str) -> int:
+    value = raw.get(name)
+    if not isinstance(value, int):
+        raise _wrong(raw, name, "an integer")
+    return value
+
+
+def _number(raw: Json, name: str) -> float:
+    value = raw.get(name)
+    if value is not None and not isinstance(value, int | float):
+        raise _wrong(raw, name, "a number or null")
+    return float("nan") if value is None else float(value)
+
+
+def _maybe(raw: Json, name: str) -> float | None:
+    return None if raw.get(name) is None else _number(raw, name)
+
+
+def _wrong(raw: Json, name: str, expected: str) -> ValueError:
+    return ValueError(f"a verdict's {name} must be {expected}, not {raw.get(name)!r}")

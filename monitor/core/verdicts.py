@@ -1,0 +1,176 @@
+"""Verdicts: what the monitor concluded about one series at one moment, with its evidence.
+
+Guarantees: a verdict holds everything an alert, a page or an auditor needs, as plain values.
+Must never: be built without a reason, or carry a number whose unit is not named here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from monitor.core.claims import Series
+
+
+class Status(StrEnum):
+    """State of a series under its policy."""
+
+    OK = "OK"
+    DRIFTED = "DRIFTED"
+    INSUFFICIENT = "INSUFFICIENT"
+    NO_DATA = "NO_DATA"
+
+
+class Direction(StrEnum):
+    """How the scores mislead now; `improved` when they mislead less than in the baseline."""
+
+    OVERCONFIDENT = "overconfident"
+    UNDERCONFIDENT = "underconfident"
+    IMPROVED = "improved"
+
+
+class Cause(StrEnum):
+    """Why ECE moved: the map P(Y=1 | score) changed, or traffic moved along the same map."""
+
+    MAP = "map"
+    MIX = "mix"
+
+
+@dataclass(frozen=True, slots=True)
+class BinEstimate:
+    """One bin of a reliability diagram; probabilities, with a 95 % Wilson interval."""
+
+    lower: float
+    upper: float
+    n: int
+    mean_score: float
+    observed: float
+    ci_low: float
+    ci_high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """Estimates from the labelled rows of one span; NaN where the rows do not decide one.
+
+    gap = mean score - base rate; positive means the scores promise too much.
+    slope and intercept are of the logistic regression of the outcome on the score's logit,
+    with standard errors; ece_debiased has a 95 % interval.
+    """
+
+    n: int
+    ece_10: float
+    ece_15: float
+    ece_20: float
+    mce_15: float
+    ece_debiased: float
+    ece_debiased_low: float
+    ece_debiased_high: float
+    brier: float
+    brier_reliability: float
+    brier_resolution: float
+    brier_uncertainty: float
+    log_loss: float
+    auroc: float
+    mean_score: float
+    base_rate: float
+    gap: float
+    slope: float
+    slope_se: float
+    intercept: float
+    intercept_se: float
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """A recalibration fitted on one half of the cohorts and scored on the other half.
+
+    method is `temperature` or `platt`; repaired logit = slope * logit(score) + intercept
+    (temperature T is slope = 1 / T, intercept = 0). ECE (15 bins) and AUROC are of the held-out
+    half; a positive slope leaves the ranking untouched.
+    """
+
+    method: str
+    slope: float
+    intercept: float
+    n_fitted: int
+    n_held_out: int
+    ece_before: float
+    ece_after: float
+    auroc_before: float
+    auroc_after: float
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Why a verdict says what it says.
+
+    e_value: the e-detector's statistic M, in labels; it alarms at alarm_at.
+    labels_seen: labels fed to the detector since the baseline; drift_since_at: start of the
+    cohort where the change most likely began; sigma: shock from cohort to cohort, in logits.
+    shift: mean |observed - expected under the baseline's map| over the window's scores, debiased,
+    with a 95 % interval; gap_shift: observed rate minus the rate expected under that map.
+    map_part + mix_part = window ECE - baseline ECE (statistics of section "map or mix").
+    """
+
+    e_value: float | None
+    alarm_at: float
+    labels_seen: int
+    drift_since_at: datetime | None
+    sigma: float | None
+    coverage: float
+    direction: Direction | None
+    cause: Cause | None
+    shift: float | None
+    shift_low: float | None
+    shift_high: float | None
+    gap_shift: float | None
+    map_part: float | None
+    mix_part: float | None
+    baseline: Metrics | None
+    window: Metrics | None
+    bins: tuple[BinEstimate, ...]
+    baseline_bins: tuple[BinEstimate, ...]
+    worst_bins: tuple[BinEstimate, ...]
+    repair: Repair | None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One judgement; evaluated_at is event time, window is [window_start_at, window_end_at)."""
+
+    series: Series
+    status: Status
+    reason: str
+    evaluated_at: datetime
+    window_start_at: datetime
+    window_end_at: datetime
+    evidence: Evidence
+
+    def as_json(self) -> dict[str, object]:
+        """Plain JSON values; times in RFC 3339, NaN and infinities as null."""
+        plain = _plain(asdict(self))
+        if not isinstance(plain, dict):  # pragma: no cover  # asdict of a dataclass is a dict
+            raise TypeError
+        return plain
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, datetime):
+        return rfc3339(value)
+    if isinstance(value, float) and not abs(value) < float("inf"):
+        return None
+    return str(value) if isinstance(value, StrEnum) else value
+
+
+def rfc3339(moment: datetime) -> str:
+    """UTC time as RFC 3339 with a Z, milliseconds only where there are any."""
+    text = moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return text.replace(".000Z", "Z")

@@ -1,0 +1,1 @@
+"""Kafka in: wire formats, files and the worker that counts exactly once."""

@@ -1,0 +1,63 @@
+"""The consumer, as the worker needs it.
+
+Guarantees: nothing is committed to Kafka by itself, and a partition begins where the worker says.
+Must never: hand out records of a batch that failed its checksum.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kafka import KafkaConsumer
+from kafka.coordinator.assignors.range import RangePartitionAssignor
+from kafka.errors import KafkaError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+
+SESSION_TIMEOUT_MS = 15_000
+"""How long a killed worker keeps its partitions from the others."""
+
+CLOSE_TIMEOUT_MS = 3_000
+"""Leaving the group is a courtesy; a broker that does not answer must not hold up the end."""
+
+
+class KafkaUnavailable(Exception):  # noqa: N818  # a state to mend outside, not a fault
+    """No broker answers."""
+
+
+def open_consumer(options: Mapping[str, object], group: str, batch_events: int) -> KafkaConsumer:
+    """Member of the group, not yet subscribed; range assignment keeps matching partitions together.
+
+    options: connection settings of kafka-python. Raises KafkaUnavailable.
+    """
+    try:
+        return KafkaConsumer(
+            group_id=group,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            max_poll_records=min(batch_events, 5000),
+            session_timeout_ms=SESSION_TIMEOUT_MS,
+            partition_assignment_strategy=[RangePartitionAssignor],
+            **options,
+        )
+    except KafkaError as error:
+        servers = options.get("bootstrap_servers")
+        msg = f"no Kafka answers at {servers}: {error}; check CALMON_KAFKA_BOOTSTRAP"
+        raise KafkaUnavailable(msg) from error
+
+
+def require_topics(consumer: KafkaConsumer, names: Iterable[str]) -> None:
+    """Raise KafkaUnavailable for a topic that does not exist.
+
+    It also makes the client learn the partitions before it joins its group: one that joins without
+    knowing them is given none, and keeps none until its metadata is refreshed minutes later.
+    """
+    missing = [name for name in names if not consumer.partitions_for_topic(name)]
+    if missing:
+        msg = (
+            f"no topic {', '.join(missing)} in Kafka: create it, with as many partitions for "
+            "labels as for predictions, or correct `topics` in the configuration"
+        )
+        raise KafkaUnavailable(msg)

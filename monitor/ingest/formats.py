@@ -1,0 +1,183 @@
+"""Wire formats: bytes of one message to a checked event, or to a reason why not.
+
+Guarantees: any bytes give an event or a Refusal, never an exception. Must never: accept a score
+outside [0, 1], a time without a zone, or a message over MAX_BYTES.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta, Raw, Struct
+
+from monitor.core.events import ChangeEvent, ChangeKind
+
+MAX_BYTES = 1 << 20
+NEWEST_MS = 4_000_000_000_000
+"""Times are kept until the year 2096."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+
+_Name = Annotated[str, Meta(min_length=1, max_length=200)]
+_Identifier = Annotated[str, Meta(min_length=1, max_length=1024)]
+_Time = Annotated[int, Meta(ge=0, le=NEWEST_MS)] | Annotated[datetime, Meta(tz=True)]
+
+
+class PredictionEvent(Struct, frozen=True, gc=False):
+    """One binary prediction as published."""
+
+    prediction_id: _Identifier
+    model: _Name
+    version: _Name
+    ts: _Time
+    score: Annotated[float, Meta(ge=0, le=1)]
+    segments: Raw = Raw(b"{}")
+
+
+class LabelEvent(Struct, frozen=True, gc=False):
+    """One label as published; `label` may be missing when op is `retract`."""
+
+    prediction_id: _Identifier
+    model: _Name
+    ts: _Time
+    label: bool | int | float | None = None
+    op: Literal["upsert", "retract"] = "upsert"
+
+
+class _ChangeMessage(Struct, frozen=True):
+    model: _Name
+    kind: ChangeKind
+    ts: _Time
+    version: _Name | None = None
+    description: Annotated[str, Meta(max_length=4000)] = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a message cannot be used (`reason`, a stable short name), and what would mend it."""
+
+    reason: str
+    detail: str
+
+
+_predictions = msgspec.json.Decoder(PredictionEvent)
+_labels = msgspec.json.Decoder(LabelEvent)
+_changes = msgspec.json.Decoder(_ChangeMessage)
+_segments = msgspec.json.Decoder(dict[str, str | int | float | bool | None])
+
+
+def decode_prediction(value: bytes | None, latest_ms: int) -> PredictionEvent | Refusal:
+    """A prediction no newer than `latest_ms`, or why not."""
+    refused = _refused_bytes(value)
+    if refused is not None or value is None:
+        return refused or _EMPTY
+    try:
+        event = _predictions.decode(value)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return _refusal(error)
+    return _checked_time(event.ts, latest_ms) or event
+
+
+def decode_label(value: bytes | None, latest_ms: int) -> LabelEvent | Refusal:
+    """A label no newer than `latest_ms`, or why not."""
+    refused = _refused_bytes(value)
+    if refused is not None or value is None:
+        return refused or _EMPTY
+    try:
+        event = _labels.decode(value)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return _refusal(error)
+    if event.op == "upsert" and (event.label is None or event.label not in (0, 1)):
+        return Refusal(
+            "bad_label",
+            f"label is {event.label!r}; a binary label is 0 or 1 (use op retract to take one back)",
+        )
+    return _checked_time(event.ts, latest_ms) or event
+
+
+def decode_change(value: bytes | None, latest_ms: int) -> ChangeEvent | Refusal:
+    """A change event no newer than `latest_ms`, or why not."""
+    refused = _refused_bytes(value)
+    if refused is not None or value is None:
+        return refused or _EMPTY
+    try:
+        event = _changes.decode(value)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return _refusal(error)
+    refused = _checked_time(event.ts, latest_ms)
+    texts = (event.model, event.version or "", event.description)
+    if refused is None:
+        refused = next((r for r in map(refused_text, texts) if r is not None), None)
+    if refused is not None:
+        return refused
+    happened_at = _EPOCH + timedelta(milliseconds=epoch_ms(event.ts))
+    return ChangeEvent(event.model, event.version, event.kind, happened_at, event.description)
+
+
+def decode_segments(raw: bytes) -> dict[str, str] | Refusal:
+    """Segment values by dimension, as text."""
+    try:
+        found = _segments.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return Refusal(
+            "bad_segments", 'segments must be an object of plain values, like {"country": "DE"}'
+        )
+    return {name: _as_text(value) for name, value in found.items()}
+
+
+def epoch_ms(moment: int | datetime) -> int:
+    """Epoch milliseconds of a checked time; parts of a millisecond are cut off."""
+    return moment if isinstance(moment, int) else (moment - _EPOCH) // _MILLISECOND
+
+
+def refused_text(value: str) -> Refusal | None:
+    """Why a name cannot be stored, if it cannot."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return Refusal("bad_text", "a name holds half of a surrogate pair; send valid Unicode")
+    if "\x00" in value:
+        return Refusal("bad_text", "a name holds a NUL character; leave it out")
+    return None
+
+
+_EMPTY = Refusal("empty", "the message has no value; publish a JSON object")
+
+
+def _refused_bytes(value: bytes | None) -> Refusal | None:
+    if not value:
+        return _EMPTY
+    if len(value) > MAX_BYTES:
+        return Refusal("too_large", f"{len(value)} bytes; a message may have {MAX_BYTES}")
+    return None
+
+
+def _refusal(error: Exception) -> Refusal:
+    if isinstance(error, msgspec.ValidationError):
+        text = str(error)
+        missing = "missing required field" in text
+        return Refusal("missing_field" if missing else "bad_value", text)
+    return Refusal("not_json", f"not a JSON object: {error}")
+
+
+def _checked_time(ts: int | datetime, latest_ms: int) -> Refusal | None:
+    ms = epoch_ms(ts)
+    if ms > latest_ms:
+        return Refusal(
+            "future_time",
+            f"ts is {(ms - latest_ms) / 1000:g} s later than the message's own time allows; "
+            "check the clock of the sender, or raise ingest.max_future_skew",
+        )
+    if not 0 <= ms <= NEWEST_MS:
+        return Refusal("bad_time", "ts lies outside 1970 to 2096; use epoch milliseconds, UTC")
+    return None
+
+
+def _as_text(value: str | float | bool | None) -> str:  # noqa: FBT001  # a JSON value, not a flag
+    if value is None:
+        return ""
+    return str(value).lower() if isinstance(value, bool) else str(value)

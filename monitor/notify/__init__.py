@@ -1,0 +1,1 @@
+"""Alerts out: rendering is pure, sending is the only network line."""

@@ -1,0 +1,129 @@
+"""Dispatch: brings what the outbox holds to its receivers, one recorded attempt at a time.
+
+Guarantees: every notification tried leaves an attempt with its reason, whatever goes wrong;
+none is dropped before it is delivered or dead-lettered; one that fails holds up no other, but a
+receiver that asked for patience is left alone for the rest of the pass. Must never: decide what
+to tell, or wait: a later pass tries again when it is time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Protocol
+
+from monitor.charts import PictureError
+from monitor.core.episodes import AlertKind
+from monitor.core.notices import (
+    Attempt,
+    Delivered,
+    Notification,
+    Outcome,
+    Rejected,
+    Retry,
+    notice_from_json,
+    settle,
+)
+from monitor.notify.messages import render
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
+
+    from monitor.core.notices import AlertNotice
+    from monitor.core.verdicts import Verdict
+    from monitor.notify.messages import Message
+
+
+class Outbox(Protocol):
+    """Where decisions left their notifications; each method is one transaction."""
+
+    def pending(self, now: datetime) -> Sequence[Notification]:
+        """Return what is due, oldest first: never delivered or rejected, next_attempt_at past.
+
+        The notification that ends an episode is due only once the one that opened it on the same
+        route has a receipt or is rejected, so that nobody reads of an end before the beginning.
+        """
+        ...
+
+    def record_attempt(self, notification_id: str, at: datetime, attempt: Attempt) -> None:
+        """Add one attempt; attempts are never changed."""
+        ...
+
+
+class Sender(Protocol):
+    """One kind of receiver."""
+
+    def send(self, notification: Notification, message: Message, picture: bytes | None) -> Outcome:
+        """Deliver at most once; expected failures are outcomes, not exceptions."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What one pass did with one notification."""
+
+    notification: Notification
+    attempt: Attempt
+
+
+def deliver(
+    outbox: Outbox,
+    senders: Mapping[str, Sender],
+    now: datetime,
+    pictures: Callable[[Verdict], bytes],
+) -> list[Delivery]:
+    """Try everything that is due at `now`, wall clock, and say what came of it.
+
+    senders are by route; pictures draws a verdict as PNG and may raise PictureError.
+    """
+    done: list[Delivery] = []
+    resting: set[tuple[str, str]] = set()
+    for notification in outbox.pending(now):
+        receiver = (notification.route, notification.target)
+        if receiver in resting:
+            continue
+        outcome = _attempted(notification, senders, pictures)
+        if isinstance(outcome, Retry) and outcome.after > timedelta(0):
+            resting.add(receiver)
+        attempt = settle(outcome, notification.attempts + 1, now)
+        outbox.record_attempt(notification.notification_id, now, attempt)
+        done.append(Delivery(notification, attempt))
+    return done
+
+
+def _attempted(
+    notification: Notification,
+    senders: Mapping[str, Sender],
+    pictures: Callable[[Verdict], bytes],
+) -> Outcome:
+    sender = senders.get(notification.route)
+    if sender is None:
+        # Worth another try: a restart with the right settings delivers it.
+        return Retry(f"no receiver is configured for route {notification.route!r}")
+    try:
+        notice = notice_from_json(notification.payload)
+    except ValueError as error:
+        return Rejected(f"the stored payload cannot be read: {error}")
+    try:
+        picture, missing = _drawn(notice, pictures)
+        outcome = sender.send(notification, render(notice), picture)
+    except Exception as error:  # noqa: BLE001  # a fault of ours in one must not hold up the rest
+        return Retry(f"fault in calmon: {type(error).__name__}: {error}")
+    return _noting(missing, outcome)
+
+
+def _drawn(notice: AlertNotice, pictures: Callable[[Verdict], bytes]) -> tuple[bytes | None, str]:
+    """Picture of an alert that fires, or why there is none."""
+    if notice.kind is not AlertKind.FIRED:
+        return None, ""
+    try:
+        return pictures(notice.verdict), ""
+    except PictureError as error:
+        return None, f"delivered without its picture: {error}"
+
+
+def _noting(missing: str, outcome: Outcome) -> Outcome:
+    if not missing or not isinstance(outcome, Delivered):
+        return outcome
+    return replace(outcome, detail="; ".join(filter(None, [outcome.detail, missing])))

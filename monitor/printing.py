@@ -1,0 +1,197 @@
+"""What commands print for people: tables, a progress bar and the state of every model.
+
+Guarantees: what is printed comes from the same values as the JSON forms. Must never: compute.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.table import Table
+
+from monitor.core.reports import report_table
+from monitor.core.verdicts import rfc3339
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from monitor.core.reports import SeriesReport
+    from monitor.ingest.replay import Progress as Published
+    from monitor.store.history import HistoryStore, Standing
+    from monitor.store.panes import PaneStore
+    from monitor.watch.backtest import BacktestAlert
+    from monitor.watch.following import Judged
+
+Json = dict[str, object]
+
+_COLOURS = {"OK": "green", "DRIFTED": "bold red", "INSUFFICIENT": "yellow", "NO_DATA": "yellow"}
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A progress bar on stderr; `say` prints above it."""
+
+    bar: Progress
+    task: TaskID
+
+    def update(self, published: Published) -> None:
+        """Show how many events went out, and the day that they have reached."""
+        day = datetime.fromtimestamp(published.ts_ms / 1000, UTC).date().isoformat()
+        self.bar.update(self.task, completed=published.published, description=f"events of {day}")
+
+    def say(self, text: str) -> None:
+        """Print a text as it is."""
+        self.bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def progress(total: int) -> Iterator[Bar]:
+    """A bar for `total` events."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        yield Bar(bar, bar.add_task("publishing", total=total))
+
+
+def print_reports(console: Console, reports: Sequence[SeriesReport]) -> None:
+    """Reliability table and metrics of each series."""
+    for report in reports:
+        console.print(report_table(report), markup=False, highlight=False, soft_wrap=True)
+        console.print()
+
+
+def print_backtest(
+    console: Console,
+    reports: Sequence[SeriesReport],
+    given: Sequence[Judged],
+    alerts: Sequence[BacktestAlert],
+) -> None:
+    """Every series' figures and verdicts, and the alerts that would have fired."""
+    table = Table(title="series", title_justify="left")
+    for name in ("model", "segment", "labels", "coverage", "ECE (15 bins)", "debiased"):
+        table.add_column(name)
+    for report in reports:
+        metrics = report["metrics"]
+        table.add_row(
+            _named(report["model"], report["version"]),
+            str(report["segment"] or "all"),
+            str(report["n"]),
+            _figure(report.get("coverage")),
+            _figure(metrics["ece_15"]),
+            _figure(metrics["ece_debiased"]),
+        )
+    console.print(table)
+    console.print(f"\n{len(alerts)} alerts in {len(given)} verdicts", highlight=False)
+    for alert in alerts:
+        episode = alert.episode
+        until = rfc3339(episode.resolved_at) if episode.resolved_at else "still firing at the end"
+        where = f" {episode.series.segment}" if episode.series.segment else ""
+        console.print(
+            f"\n{_named(episode.series.model, episode.series.version)}{where}: "
+            f"{episode.direction}, by the {episode.cause}\n"
+            f"  {rfc3339(episode.fired_at)} to {until}\n  {alert.verdict.reason}",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
+        )
+
+
+def status_json(history: HistoryStore, panes: PaneStore) -> Json:
+    """State of every series, how far each partition was read, and what was not counted."""
+    return {
+        "series": [_standing_json(standing) for standing in history.standings()],
+        "partitions": [
+            {
+                "topic": reading.topic,
+                "partition": reading.partition,
+                "counted_through_at": rfc3339(at) if (at := reading.counted_through_at) else None,
+            }
+            for reading in panes.readings()
+        ],
+        "tallies": [
+            {"model": model, "kind": kind, "events": n} for model, kind, n in history.tallies()
+        ],
+        "dead_letters": history.dead_letters(),
+    }
+
+
+def print_status(console: Console, found: Json) -> None:
+    """The state table."""
+    table = Table(title="models", title_justify="left")
+    for name in ("model", "segment", "state", "ECE", "baseline", "labels", "as of"):
+        table.add_column(name)
+    series = found["series"]
+    if not isinstance(series, list):  # pragma: no cover  # status_json makes a list
+        raise TypeError
+    for one in series:
+        table.add_row(
+            _named(one["model"], one["version"]),
+            one["segment"] or "all",
+            f"[{_COLOURS[one['status']]}]{one['status']}[/]",
+            _figure(one["ece_debiased"]),
+            _figure(one["baseline_ece_debiased"]),
+            str(one["labels"]),
+            one["evaluated_at"],
+        )
+    console.print(table)
+    for one in series:
+        where = f" {one['segment']}" if one["segment"] else ""
+        name = _named(one["model"], one["version"])
+        console.print(f"{name}{where}: {one['reason']}", markup=False, highlight=False)
+    tallies = found["tallies"]
+    for tally in tallies if isinstance(tallies, list) else []:
+        kind = tally["kind"].replace("_", " ")
+        console.print(f"{tally['model']}: {tally['events']} x {kind}", highlight=False)
+    console.print(f"dead letters: {found['dead_letters']}", highlight=False)
+
+
+def _standing_json(standing: Standing) -> Json:
+    window, before = standing.evidence.get("window"), standing.evidence.get("baseline")
+    now = window if isinstance(window, dict) else {}
+    then = before if isinstance(before, dict) else {}
+    episode = standing.episode
+    return {
+        "model": standing.series.model,
+        "version": standing.series.version,
+        "claim": standing.series.claim,
+        "segment": standing.series.segment or None,
+        "status": standing.status,
+        "reason": standing.reason,
+        "evaluated_at": rfc3339(standing.evaluated_at),
+        "labels": now.get("n"),
+        "ece_15": now.get("ece_15"),
+        "ece_debiased": now.get("ece_debiased"),
+        "baseline_ece_debiased": then.get("ece_debiased"),
+        "episode": None
+        if episode is None
+        else {
+            "episode_id": episode.episode_id,
+            "state": str(episode.state),
+            "fired_at": rfc3339(episode.fired_at),
+            "resolved_at": rfc3339(episode.resolved_at) if episode.resolved_at else None,
+        },
+    }
+
+
+def _named(model: object, version: object) -> str:
+    return f"{model} {version}" if version else str(model)
+
+
+def _figure(value: object) -> str:
+    return f"{value:.3f}" if isinstance(value, float) else "-"

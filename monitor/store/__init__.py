@@ -1,0 +1,1 @@
+"""Postgres: the one schema declaration and every SQL statement."""

@@ -1,0 +1,100 @@
+"""Durable blocks: the events that changed a row of the join index, and their tallies, as bytes.
+
+Guarantees: a block read back equals the block written. Must never: hold an event that changed
+nothing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from monitor.core.events import LabelColumns, PredictionColumns
+from monitor.core.tallies import Tally, TallyKind
+from monitor.store.packing import pack, unpack
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Events of one shard that changed a row, in arrival order, with the labels' anchors."""
+
+    shard: int
+    predictions: PredictionColumns
+    labels: LabelColumns
+    anchor_ms: NDArray[np.int64]
+    tallies: Counter[Tally]
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedBlock:
+    """A durable block; `flushed` ones are already in the counts."""
+
+    block: Block
+    flushed: bool
+
+
+def block_row(block: Block) -> dict[str, object]:
+    """The block as a row of join_block."""
+    predictions, labels = block.predictions, block.labels
+    columns = {f"p_{name}": getattr(predictions, name) for name in _PREDICTION_COLUMNS}
+    columns |= {f"y_{name}": getattr(labels, name) for name in _LABEL_COLUMNS}
+    columns["y_anchor_ms"] = block.anchor_ms
+    newest = np.concatenate([predictions.ts_ms, block.anchor_ms])
+    return {
+        "shard": block.shard,
+        "newest_ms": int(newest.max(initial=0)),
+        "n_events": len(predictions) + len(labels),
+        "payload": pack(columns),
+        "tallies": tally_rows(block.tallies),
+    }
+
+
+_PREDICTION_COLUMNS = ("key", "series", "ts_ms", "score")
+_LABEL_COLUMNS = ("key", "model", "ts_ms", "label")
+
+
+def unpack_block(shard: int, payload: bytes, tallies: list[list[object]]) -> Block:
+    """The block of a row of join_block."""
+    columns = unpack(payload)
+    key, series, ts_ms, score = (columns[f"p_{name}"] for name in _PREDICTION_COLUMNS)
+    y_key, model, y_ts_ms, label = (columns[f"y_{name}"] for name in _LABEL_COLUMNS)
+    return Block(
+        shard,
+        PredictionColumns(
+            key.astype(np.uint64),
+            np.full(len(key), shard, dtype=np.int32),
+            series.astype(np.int32),
+            ts_ms.astype(np.int64),
+            score.astype(np.float64),
+        ),
+        LabelColumns(
+            y_key.astype(np.uint64),
+            np.full(len(y_key), shard, dtype=np.int32),
+            model.astype(np.int32),
+            y_ts_ms.astype(np.int64),
+            label.astype(np.float64),
+        ),
+        columns["y_anchor_ms"].astype(np.int64),
+        tally_counter(tallies),
+    )
+
+
+def tally_rows(tallies: Counter[Tally]) -> list[list[object]]:
+    """Tallies in their stored form."""
+    return [[str(tally.kind), tally.model, tally.series, n] for tally, n in tallies.items()]
+
+
+def tally_counter(rows: Sequence[Sequence[object]]) -> Counter[Tally]:
+    """Tallies from their stored form."""
+    counted: Counter[Tally] = Counter()
+    for kind, model, series, n in rows:
+        counted[Tally(TallyKind(str(kind)), int(str(model)), int(str(series)))] += int(str(n))
+    return counted

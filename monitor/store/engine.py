@@ -1,0 +1,59 @@
+"""The connection to Postgres.
+
+Guarantees: every connection speaks UTC and says who it is. Must never: put a URL in a message.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Engine, create_engine, make_url
+from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy import Connection
+
+
+class DatabaseUnavailable(Exception):  # noqa: N818  # a state to wait out, not a fault
+    """Postgres cannot be reached, or broke off; whether a commit took effect is not known."""
+
+
+@contextmanager
+def transaction(engine: Engine) -> Iterator[Connection]:
+    """One transaction; a lost or refused connection is raised as DatabaseUnavailable."""
+    try:
+        with engine.begin() as connection:
+            yield connection
+    except (OperationalError, InterfaceError) as error:
+        # The driver's text names host and database but never the password.
+        raise DatabaseUnavailable(str(error.orig)) from error
+
+
+def normal_url(url: str) -> str:
+    """The URL with the driver this product uses; raises ValueError without showing the password."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        msg = "CALMON_DATABASE_URL is not a URL; use postgresql://user:password@host:5432/database"
+        raise ValueError(msg) from None
+    if parsed.get_backend_name() not in {"postgresql", "postgres"}:
+        msg = f"CALMON_DATABASE_URL names {parsed.drivername}; only postgresql is supported"
+        raise ValueError(msg)
+    return parsed.set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
+
+
+def connect(url: str, *, name: str = "calmon") -> Engine:
+    """An engine for one role of one process; `name` shows in pg_stat_activity."""
+    return create_engine(
+        normal_url(url),
+        pool_size=4,
+        pool_pre_ping=True,
+        connect_args={
+            "application_name": name,
+            "connect_timeout": 10,
+            "options": "-c timezone=UTC",
+        },
+    )

@@ -1,0 +1,295 @@
+"""What the ingest worker reads and writes, one public method a transaction.
+
+Guarantees: a batch's offsets, blocks, dead letters, changes and counts commit together or not at
+all, and only while the writer owns every partition it moves (epoch) and stands where it thinks it
+stands (old offset); otherwise nothing is written and Fenced is raised.
+Must never: repair a difference; the worker throws its memory away and loads again.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from sqlalchemy import (
+    delete,
+    func,
+    insert,
+    select,
+)
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from monitor.core.bins import EDGES_VERSION
+from monitor.core.claims import OutcomeRule, Series
+from monitor.core.series_table import SeriesRules
+from monitor.store import tables as t
+from monitor.store.blocks import Block, LoadedBlock, block_row, tally_rows, unpack_block
+from monitor.store.engine import transaction
+from monitor.store.packing import pack
+from monitor.store.positions import Advance, Position, advance, by_number, position_of
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Iterator, Mapping, Sequence
+    from datetime import datetime
+
+    from sqlalchemy import Connection, Engine, Row
+
+    from monitor.core.events import ChangeEvent
+    from monitor.core.panes import Cells
+    from monitor.core.tallies import Tally
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A message that cannot be used, with the reason and the mend."""
+
+    topic: str
+    partition: int
+    offset: int
+    reason: str
+    detail: str
+    key: bytes | None
+    value: bytes | None
+    published_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Flush:
+    """Counts since the last flush, and what was forgotten.
+
+    cutoffs: ms by model index, up to which rows were evicted; drop_before_ms: older blocks hold
+    nothing that is still needed.
+    """
+
+    shards: tuple[int, ...]
+    cells: Cells
+    tallies: Counter[Tally]
+    cutoffs: dict[int, int] = field(default_factory=dict)
+    drop_before_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Everything one transaction writes."""
+
+    advances: Sequence[Advance]
+    blocks: Sequence[Block] = ()
+    dead_letters: Sequence[DeadLetter] = ()
+    changes: Sequence[tuple[str, int, int, ChangeEvent]] = ()
+    flush: Flush | None = None
+
+
+class IngestStore:
+    """Postgres as the ingest worker sees it."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def hash_seed(self) -> int:
+        """Seed of the join's hash, made on first use; raises ValueError on other micro-bins."""
+        with transaction(self._engine) as connection:
+            connection.execute(
+                upsert(t.deployment)
+                .values(only_row=True, hash_seed=secrets.randbits(62), edges_version=EDGES_VERSION)
+                .on_conflict_do_nothing()
+            )
+            row = connection.execute(select(t.deployment)).one()
+        if row.edges_version != EDGES_VERSION:
+            msg = (
+                f"the database counts in micro-bins of version {row.edges_version}, this program "
+                f"in version {EDGES_VERSION}: use the program that wrote it, or a new database"
+            )
+            raise ValueError(msg)
+        return int(row.hash_seed)
+
+    def model_ids(self, names: Sequence[str] = ()) -> dict[str, int]:
+        """Number of every known model; unknown `names` are registered first."""
+        with transaction(self._engine) as connection:
+            if names:
+                connection.execute(
+                    upsert(t.model).on_conflict_do_nothing(),
+                    [{"name": name} for name in sorted(set(names))],
+                )
+            found = connection.execute(select(t.model.c.name, t.model.c.model_id))
+            return {row.name: row[1] for row in found}
+
+    def register_series(
+        self, wanted: Sequence[tuple[Series, SeriesRules]]
+    ) -> list[tuple[int, Series, SeriesRules]]:
+        """Index of every known series, those of `wanted` among them."""
+        rows = [_series_row(series, rules) for series, rules in wanted]
+        with transaction(self._engine) as connection:
+            if rows:
+                connection.execute(upsert(t.series).on_conflict_do_nothing(), rows)
+            found = connection.execute(select(t.model))
+            models = {row.name: row.model_id for row in found}
+            return [_series_of(row, models) for row in connection.execute(select(t.series))]
+
+    def acquire(self, owner: str, partitions: Sequence[tuple[str, int]]) -> list[Position]:
+        """Take ownership: from here on every earlier owner's commit is refused."""
+        if not partitions:
+            return []
+        table = t.ingest_partition
+        with transaction(self._engine) as connection:
+            statement = upsert(table).values(
+                [
+                    {
+                        "topic": topic,
+                        "partition": partition,
+                        "epoch": 1,
+                        "owner": owner,
+                        "watermarks": {},
+                        "counted": {},
+                    }
+                    # one order for all workers, so that two of them cannot deadlock
+                    for topic, partition in sorted(partitions)
+                ]
+            )
+            taken = connection.execute(
+                statement.on_conflict_do_update(
+                    index_elements=["topic", "partition"],
+                    set_={"epoch": table.c.epoch + 1, "owner": owner},
+                ).returning(table)
+            )
+            return [position_of(row) for row in taken]
+
+    def load(
+        self, shards: Sequence[int]
+    ) -> tuple[dict[int, dict[int, int]], Iterator[LoadedBlock]]:
+        """Cutoffs (ms by model index) of each shard, and all its durable blocks in order."""
+        with transaction(self._engine) as connection:
+            rows = connection.execute(select(t.join_shard).where(t.join_shard.c.shard.in_(shards)))
+            known = {row.shard: row for row in rows}
+        cutoffs = {shard: by_number(known[shard].evicted) for shard in known}
+        return cutoffs, self._blocks(shards, {s: known[s].flushed_block_id for s in known})
+
+    def _blocks(self, shards: Sequence[int], flushed: Mapping[int, int]) -> Iterator[LoadedBlock]:
+        table = t.join_block
+        statement = select(table).where(table.c.shard.in_(shards)).order_by(table.c.block_id)
+        with transaction(self._engine) as connection:
+            for row in connection.execution_options(yield_per=64).execute(statement):
+                yield LoadedBlock(
+                    unpack_block(row.shard, row.payload, row.tallies),
+                    row.block_id <= flushed.get(row.shard, 0),
+                )
+
+    def commit(self, batch: Batch) -> list[Position]:
+        """Write one batch whole; returns the new positions. Raises Fenced and writes nothing."""
+        with transaction(self._engine) as connection:
+            advance(connection, batch.advances)
+            for block in batch.blocks:
+                connection.execute(insert(t.join_block).values(block_row(block)))
+            if batch.dead_letters:
+                connection.execute(insert(t.dead_letter), [_letter(d) for d in batch.dead_letters])
+            if batch.changes:
+                connection.execute(insert(t.change_event), [_change(*c) for c in batch.changes])
+            if batch.flush is not None:
+                _flush(connection, batch.flush)
+        return [
+            Position(
+                a.position.topic,
+                a.position.partition,
+                a.next_offset,
+                a.position.epoch,
+                a.watermarks,
+            )
+            for a in batch.advances
+        ]
+
+
+def _flush(connection: Connection, flush: Flush) -> None:
+    """Put the counts on their way, and remember which blocks they cover."""
+    if len(flush.cells) or flush.tallies:
+        connection.execute(
+            insert(t.bin_delta).values(
+                payload=pack({"key": flush.cells.key, "sums": flush.cells.sums}),
+                tallies=tally_rows(flush.tallies),
+            )
+        )
+    newest = select(func.coalesce(func.max(t.join_block.c.block_id), 0)).where(
+        t.join_block.c.shard.in_(flush.shards)
+    )
+    newest_id = connection.execute(newest).scalar_one()
+    evicted = {str(model): ms for model, ms in flush.cutoffs.items()}
+    for shard in sorted(flush.shards):
+        statement = upsert(t.join_shard).values(
+            shard=shard, flushed_block_id=newest_id, evicted=evicted
+        )
+        connection.execute(
+            statement.on_conflict_do_update(
+                index_elements=["shard"],
+                set_={
+                    "flushed_block_id": newest_id,
+                    "evicted": t.join_shard.c.evicted.op("||")(statement.excluded.evicted),
+                },
+            )
+        )
+    if flush.drop_before_ms is not None:
+        _drop_blocks(connection, flush.shards, flush.drop_before_ms)
+
+
+def _drop_blocks(connection: Connection, shards: Sequence[int], before_ms: int) -> None:
+    """Delete each shard's oldest blocks, up to the first that is still needed.
+
+    Never one from the middle: a label that came before its prediction must not outlive it.
+    """
+    table = t.join_block
+    for shard in shards:
+        needed = select(func.min(table.c.block_id)).where(
+            table.c.shard == shard, table.c.newest_ms >= before_ms
+        )
+        connection.execute(
+            delete(table).where(
+                table.c.shard == shard,
+                table.c.block_id < func.coalesce(needed.scalar_subquery(), 0),
+            )
+        )
+
+
+def _series_row(series: Series, rules: SeriesRules) -> dict[str, object]:
+    return {
+        "model": series.model,
+        "version": series.version,
+        "claim": series.claim,
+        "segment": series.segment,
+        "pane_s": rules.pane_s,
+        "label_horizon_s": rules.label_horizon_s,
+        "correction_horizon_s": rules.correction_horizon_s,
+        "rule": int(rules.rule),
+        "low": rules.low,
+        "high": rules.high,
+    }
+
+
+def _series_of(
+    row: Row[tuple[object, ...]], models: Mapping[str, int]
+) -> tuple[int, Series, SeriesRules]:
+    rules = SeriesRules(
+        models[row.model],
+        row.pane_s,
+        row.label_horizon_s,
+        row.correction_horizon_s,
+        OutcomeRule(row.rule),
+        row.low,
+        row.high,
+    )
+    return row.series_id, Series(row.model, row.version, row.claim, row.segment), rules
+
+
+def _letter(letter: DeadLetter) -> dict[str, object]:
+    return {name: getattr(letter, name) for name in letter.__slots__}
+
+
+def _change(topic: str, partition: int, offset: int, event: ChangeEvent) -> dict[str, object]:
+    return {
+        "topic": topic,
+        "partition": partition,
+        "offset": offset,
+        "model": event.model,
+        "version": event.version,
+        "kind": str(event.kind),
+        "description": event.description,
+        "happened_at": event.happened_at,
+    }

@@ -1,0 +1,427 @@
+"""The one declaration of the schema; migrations are checked against it.
+
+Guarantees: every table and column says in its comment what it holds and in which unit; these
+comments are the auditors' data dictionary. Times ending in `_at` are UTC; sums are in billionths.
+Must never: hold a statement; those live in the other modules of this room.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    ARRAY,
+    TIMESTAMP,
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+    func,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+SCHEMA = "calmon"
+
+metadata = MetaData(
+    schema=SCHEMA,
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    },
+)
+
+_At = TIMESTAMP(timezone=True)
+
+
+def _recorded() -> Column[object]:
+    return Column(
+        "recorded_at",
+        _At,
+        nullable=False,
+        server_default=func.clock_timestamp(),
+        comment="When this row was written, by the database's clock",
+    )
+
+
+def _text(name: str, comment: str, *, nullable: bool = False) -> Column[str]:
+    return Column(name, Text, nullable=nullable, comment=comment)
+
+
+def _at(name: str, comment: str, *, nullable: bool = False) -> Column[object]:
+    return Column(name, _At, nullable=nullable, comment=comment)
+
+
+def _big(name: str, comment: str) -> Column[int]:
+    return Column(name, BigInteger, nullable=False, comment=comment)
+
+
+def _identity(name: str, comment: str) -> Column[int]:
+    return Column(name, BigInteger, Identity(always=True), primary_key=True, comment=comment)
+
+
+def _json(name: str, comment: str, *, nullable: bool = False) -> Column[object]:
+    return Column(name, JSONB(none_as_null=True), nullable=nullable, comment=comment)
+
+
+def _series_identity() -> list[Column[str]]:
+    return [
+        _text("model", "Model name, as in the events"),
+        _text("version", "Model version, as in the prediction events"),
+        _text("claim", "Kind of confidence: `positive` for a binary score"),
+        _text("segment", "`dimension=value`, or empty for all traffic of the version"),
+    ]
+
+
+_SUM_COMMENTS = {
+    "n_predicted": "Predictions",
+    "n_labelled": "Predictions that have a label",
+    "n_positive": "Labelled predictions whose claim came true",
+    "score_sum": "Sum of the labelled predictions' scores, in billionths",
+    "score_square_sum": "Sum of the labelled predictions' squared scores, in billionths",
+    "score_positive_sum": "Sum of the scores of those that came true, in billionths",
+    "log_loss_sum": "Sum of log losses in billionths of a nat, scores clipped at 1e-15",
+}
+
+deployment = Table(
+    "deployment",
+    metadata,
+    Column("only_row", Boolean, primary_key=True, comment="Always true: the table has one row"),
+    _big("hash_seed", "Secret seed of the 64-bit hash that joins labels to predictions"),
+    Column("edges_version", Integer, nullable=False, comment="Version of the micro-bin edges"),
+    _recorded(),
+    comment="Facts fixed once for this database",
+)
+
+model = Table(
+    "model",
+    metadata,
+    Column("model_id", Integer, Identity(always=True), primary_key=True, comment="Number"),
+    Column("name", Text, nullable=False, unique=True, comment="Model name, as in the events"),
+    _recorded(),
+    comment="Models seen",
+)
+
+series = Table(
+    "series",
+    metadata,
+    Column("series_id", Integer, Identity(always=True), primary_key=True, comment="Number"),
+    *_series_identity(),
+    Column("pane_s", Integer, nullable=False, comment="Length of its panes, seconds"),
+    Column("label_horizon_s", Integer, nullable=False, comment="Age at which panes seal, seconds"),
+    Column(
+        "correction_horizon_s",
+        Integer,
+        nullable=False,
+        comment="Age until which labels still change counts, seconds",
+    ),
+    Column("rule", SmallInteger, nullable=False, comment="0: = low, 1: <= low, 2: low to high"),
+    Column("low", Double, nullable=False, comment="Lower or only reference of the outcome rule"),
+    Column("high", Double, nullable=False, comment="Upper reference of the outcome rule"),
+    _recorded(),
+    UniqueConstraint(
+        "model",
+        "version",
+        "claim",
+        "segment",
+        "pane_s",
+        "label_horizon_s",
+        "correction_horizon_s",
+        "rule",
+        "low",
+        "high",
+    ),
+    comment="What is counted; segment here is the combination of all declared dimensions",
+)
+
+ingest_partition = Table(
+    "ingest_partition",
+    metadata,
+    _text("topic", "Kafka topic"),
+    Column("partition", Integer, nullable=False, comment="Kafka partition"),
+    Column(
+        "next_offset", BigInteger, comment="First offset not yet counted; null before the first"
+    ),
+    _big("epoch", "Grows with every change of owner; an older owner's commit is refused"),
+    _text("owner", "Worker that holds the partition"),
+    _json("watermarks", "Newest event time read, epoch milliseconds by model number"),
+    _json("counted", "Newest event time whose counts are flushed, as watermarks"),
+    _at("counted_through_at", "Everything published before this is flushed", nullable=True),
+    PrimaryKeyConstraint("topic", "partition"),
+    comment="How far each partition is counted; moves in the transaction of the counts",
+)
+
+join_shard = Table(
+    "join_shard",
+    metadata,
+    Column("shard", Integer, primary_key=True, autoincrement=False, comment="Partition number"),
+    _big("flushed_block_id", "Blocks up to this one are in bin_delta or bin_count"),
+    _json("evicted", "Rows older than this were forgotten, epoch milliseconds by model number"),
+    comment="How much of each shard's blocks has become counts",
+)
+
+join_block = Table(
+    "join_block",
+    metadata,
+    _identity("block_id", "Number; grows within a shard"),
+    Column("shard", Integer, nullable=False, comment="Partition number"),
+    _big("newest_ms", "Newest event time in the block, epoch milliseconds"),
+    Column("n_events", Integer, nullable=False, comment="Events in the block"),
+    Column(
+        "payload",
+        LargeBinary,
+        nullable=False,
+        comment="Packed columns of the events that changed a row",
+    ),
+    _json("tallies", "Tallies of the batch: [kind, model number, series number, count]"),
+    Index("ix_join_block_shard_block_id", "shard", "block_id"),
+    comment="Durable form of the join index: predictions and labels not yet past their horizon",
+)
+
+bin_delta = Table(
+    "bin_delta",
+    metadata,
+    _identity("delta_id", "Number"),
+    Column("payload", LargeBinary, nullable=False, comment="Packed cells to be added to bin_count"),
+    _json("tallies", "Tallies to be added: [kind, model number, series number, count]"),
+    _recorded(),
+    comment="Counts on their way from the workers to bin_count",
+)
+
+bin_count = Table(
+    "bin_count",
+    metadata,
+    Column("series_id", Integer, ForeignKey(series.c.series_id), nullable=False, comment="Series"),
+    _at("pane_at", "Start of the pane of prediction time"),
+    Column(
+        "late", Boolean, nullable=False, comment="Changes made by labels past the label horizon"
+    ),
+    Column("bin", SmallInteger, nullable=False, comment="Micro-bin number, from 0"),
+    *(_big(name, comment) for name, comment in _SUM_COMMENTS.items()),
+    PrimaryKeyConstraint("series_id", "pane_at", "late", "bin"),
+    comment="Reliability bins: add on-time and late rows for what is known now",
+)
+
+touched_pane = Table(
+    "touched_pane",
+    metadata,
+    Column("series_id", Integer, ForeignKey(series.c.series_id), nullable=False, comment="Series"),
+    _at("pane_at", "Start of the pane of prediction time"),
+    PrimaryKeyConstraint("series_id", "pane_at"),
+    comment="Panes whose counts changed since they were last sealed or revised",
+)
+
+watch_progress = Table(
+    "watch_progress",
+    metadata,
+    Column(
+        "model_id",
+        Integer,
+        ForeignKey(model.c.model_id),
+        primary_key=True,
+        autoincrement=False,
+        comment="Model",
+    ),
+    _at("judged_through_at", "Event time up to which its series were judged"),
+    comment="How far the watcher has come",
+)
+
+tally = Table(
+    "tally",
+    metadata,
+    _text("kind", "What happened to the events"),
+    Column("model_id", Integer, ForeignKey(model.c.model_id), nullable=False, comment="Model"),
+    Column(
+        "series_id", Integer, nullable=False, comment="Series, or -1 where only the model is known"
+    ),
+    _big("n", "Events"),
+    PrimaryKeyConstraint("kind", "model_id", "series_id"),
+    comment="Events that were not a plain prediction or first label",
+)
+
+dead_letter = Table(
+    "dead_letter",
+    metadata,
+    _text("topic", "Kafka topic"),
+    Column("partition", Integer, nullable=False, comment="Kafka partition"),
+    Column("offset", BigInteger, nullable=False, comment="Kafka offset"),
+    _text("reason", "Short name of what is wrong"),
+    _text("detail", "What is wrong and how to mend it"),
+    Column("key", LargeBinary, comment="Message key"),
+    Column("value", LargeBinary, comment="Message as received, up to 1 MiB"),
+    _at("published_at", "Kafka's timestamp of the message", nullable=True),
+    _recorded(),
+    PrimaryKeyConstraint("topic", "partition", "offset"),
+    comment="Messages that could not be used",
+)
+
+change_event = Table(
+    "change_event",
+    metadata,
+    _identity("change_id", "Number"),
+    _text("topic", "Kafka topic"),
+    Column("partition", Integer, nullable=False, comment="Kafka partition"),
+    Column("offset", BigInteger, nullable=False, comment="Kafka offset"),
+    _text("model", "Model name"),
+    _text("version", "Model version, where told", nullable=True),
+    _text("kind", "version, data, feature, deploy or recalibration"),
+    _text("description", "Free text"),
+    _at("happened_at", "When it changed, event time"),
+    _recorded(),
+    UniqueConstraint("topic", "partition", "offset"),
+    comment="Changes around models, as announced on the changes topic",
+)
+
+policy = Table(
+    "policy",
+    metadata,
+    Column("fingerprint", Text, primary_key=True, comment="SHA-256 of the policy's canonical JSON"),
+    _json("body", "The policy; spans in seconds"),
+    _recorded(),
+    comment="Every policy that a verdict was given under",
+)
+
+sealed_pane = Table(
+    "sealed_pane",
+    metadata,
+    Column("series_id", Integer, ForeignKey(series.c.series_id), nullable=False, comment="Series"),
+    _at("pane_at", "Start of the pane of prediction time"),
+    Column(
+        "revision",
+        Integer,
+        nullable=False,
+        comment="0: as judged, on-time labels only; later: all labels then known",
+    ),
+    _at("sealed_at", "Event time at which it was mature, or was revised"),
+    Column("bins", ARRAY(SmallInteger), nullable=False, comment="Micro-bin numbers, ascending"),
+    *(
+        Column(name, ARRAY(BigInteger), nullable=False, comment=f"{comment}, by bin")
+        for name, comment in _SUM_COMMENTS.items()
+    ),
+    _recorded(),
+    PrimaryKeyConstraint("series_id", "pane_at", "revision"),
+    comment="Panes as they were judged, and their later revisions",
+)
+
+baseline = Table(
+    "baseline",
+    metadata,
+    _identity("baseline_id", "Number"),
+    *_series_identity(),
+    _text("source", "Rule or file it was made from"),
+    _at("start_at", "Start of its prediction time"),
+    _at("end_at", "End of its prediction time, exclusive"),
+    _big("n_labelled", "Labelled predictions in it"),
+    _json("cohorts", "Its cohorts: start and end in epoch seconds, bins, and a list a sum by bin"),
+    _at("pinned_at", "Event time from which it holds"),
+    _text("author", "Who pinned it; `calmon` for a rule"),
+    _recorded(),
+    Index("ix_baseline_series", "model", "version", "claim", "segment"),
+    comment="Pinned baselines; the newest of a series holds",
+)
+
+evaluation = Table(
+    "evaluation",
+    metadata,
+    _identity("evaluation_id", "Number"),
+    *_series_identity(),
+    _text("status", "OK, DRIFTED, INSUFFICIENT or NO_DATA"),
+    _text("reason", "Why, in one sentence"),
+    _at("evaluated_at", "Event time of the judgement"),
+    _at("window_start_at", "Start of the judged prediction time"),
+    _at("window_end_at", "End of the judged prediction time, exclusive"),
+    _json("evidence", "Metrics, bins, e-value, direction, cause and repair"),
+    Column(
+        "policy_fingerprint",
+        Text,
+        ForeignKey(policy.c.fingerprint),
+        nullable=False,
+        comment="Policy it was given under",
+    ),
+    _recorded(),
+    UniqueConstraint("model", "version", "claim", "segment", "evaluated_at"),
+    comment="Every verdict with its evidence",
+)
+
+alert_event = Table(
+    "alert_event",
+    metadata,
+    _identity("alert_event_id", "Number"),
+    _text("episode_id", "Episode; one Slack thread"),
+    _text("fingerprint", "SHA-256 of the series' identity"),
+    _text("kind", "fired or resolved"),
+    *_series_identity(),
+    _at("fired_at", "Event time at which the episode began"),
+    _at("happened_at", "Event time of this event"),
+    _text("direction", "overconfident, underconfident or improved", nullable=True),
+    _text("cause", "map or mix", nullable=True),
+    Column(
+        "evaluation_id",
+        BigInteger,
+        ForeignKey(evaluation.c.evaluation_id),
+        nullable=False,
+        comment="Verdict behind it",
+    ),
+    _recorded(),
+    UniqueConstraint("episode_id", "kind"),
+    comment="Beginning and end of alert episodes",
+)
+
+notification = Table(
+    "notification",
+    metadata,
+    Column("notification_id", Text, primary_key=True, comment="Episode, kind, route and target"),
+    Column(
+        "alert_event_id",
+        BigInteger,
+        ForeignKey(alert_event.c.alert_event_id),
+        nullable=False,
+        comment="Alert event told",
+    ),
+    _text("route", "slack or console"),
+    _text("target", "Place at the receiver, as a Slack channel"),
+    _text("episode_id", "Episode"),
+    _text("kind", "fired or resolved"),
+    _json("payload", "What is told: verdict, times and addressee"),
+    _recorded(),
+    comment="What is to be told to whom; written with the verdict",
+)
+
+notification_attempt = Table(
+    "notification_attempt",
+    metadata,
+    _identity("attempt_id", "Number"),
+    Column("notification_id", Text, nullable=False, comment="Notification"),
+    _at("attempted_at", "When it was tried, wall clock"),
+    _text("outcome", "delivered, retry or rejected"),
+    _text("detail", "What the receiver said"),
+    _json("receipt", "Where the message stands at the receiver", nullable=True),
+    _at("next_attempt_at", "Earliest next try", nullable=True),
+    _recorded(),
+    ForeignKeyConstraint(["notification_id"], ["calmon.notification.notification_id"]),
+    Index("ix_notification_attempt_notification_id", "notification_id"),
+    comment="Every attempt to deliver, with the receiver's answer",
+)
+
+INSERT_ONLY = (
+    policy,
+    sealed_pane,
+    baseline,
+    evaluation,
+    alert_event,
+    notification,
+    notification_attempt,
+    change_event,
+)
+"""Tables whose rows never change; triggers refuse UPDATE, DELETE and TRUNCATE."""

@@ -1,0 +1,1 @@
+"""The scheduler over sealed panes: fold, seal, judge, decide."""

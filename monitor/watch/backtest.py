@@ -1,0 +1,203 @@
+"""Backtest: files in, verdicts and alerts out, by the same code as the daemon and no server.
+
+Guarantees: the same events, policy and label horizon give the daemon's verdicts on the event
+clock. Must never: look past a cohort's maturity, or at the wall clock.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from monitor.core.claims import POSITIVE, Series, segment_name
+from monitor.core.episodes import AlertKind, Episode
+from monitor.core.events import LabelColumns, PredictionColumns
+from monitor.core.join import JoinIndex
+from monitor.core.reports import series_report
+from monitor.core.series_table import SeriesRules, SeriesTable
+from monitor.core.verdicts import Verdict, rfc3339
+from monitor.watch.cohorts import cohorts_of, members
+from monitor.watch.following import follow, matures_at, start
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from numpy.typing import NDArray
+
+    from monitor.core.panes import Cells
+    from monitor.core.policies import Policy
+    from monitor.core.reports import SeriesReport
+    from monitor.watch.following import Judged
+
+    Text = NDArray[np.object_]
+
+
+@dataclass(frozen=True, slots=True)
+class Events:
+    """Predictions and labels as columns, each in its order of arrival.
+
+    segments: values by dimension; label NaN retracts; label_model `""` has no prediction.
+    """
+
+    prediction_id: Text
+    model: Text
+    version: Text
+    ts_ms: NDArray[np.int64]
+    score: NDArray[np.float64]
+    segments: Mapping[str, Text]
+    label_id: Text
+    label_model: Text
+    label_ms: NDArray[np.int64]
+    label: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """Everything counted from files: all cells, and each index's series."""
+
+    cells: Cells
+    named: dict[int, Series]
+
+
+@dataclass(frozen=True, slots=True)
+class BacktestAlert:
+    """One episode: the verdict that fired it, and when it was resolved, if it was."""
+
+    episode: Episode
+    verdict: Verdict
+
+    def as_json(self) -> dict[str, object]:
+        """The alert as `backtest --json` prints it."""
+        series, shown = self.episode.series, self.verdict.as_json()
+        resolved_at = self.episode.resolved_at
+        return {
+            "model": series.model,
+            "version": series.version,
+            "claim": series.claim,
+            "segment": series.segment or None,
+            "fired_at": rfc3339(self.episode.fired_at),
+            "resolved_at": rfc3339(resolved_at) if resolved_at else None,
+            "direction": self.episode.direction,
+            "cause": self.episode.cause,
+            "reason": self.verdict.reason,
+            "evidence": shown["evidence"],
+        }
+
+
+def count(events: Events, policy_for: Callable[[str], Policy]) -> Counted:
+    """Join and count all events under the policies' panes and horizons."""
+    table, named, series = _series(events, policy_for)
+    ids = np.concatenate([_keyed(events.model, events.prediction_id),
+                          _keyed(events.label_model, events.label_id)])  # fmt: skip
+    _, key = np.unique(ids, return_inverse=True)
+    n = len(events.prediction_id)
+    names = sorted(set(events.model) | set(events.label_model))
+    number = {name: index for index, name in enumerate(names)}
+    predictions = PredictionColumns(
+        key[:n].astype(np.uint64),
+        np.zeros(n, dtype=np.int32),
+        series,
+        events.ts_ms,
+        events.score,
+    )
+    labels = LabelColumns(
+        key[n:].astype(np.uint64),
+        np.zeros(len(key) - n, dtype=np.int32),
+        np.array([number[name] for name in events.label_model], dtype=np.int32),
+        events.label_ms,
+        events.label,
+    )
+    return Counted(JoinIndex(table).apply(predictions, labels).cells, named)
+
+
+def backtest(
+    events: Events, policy_for: Callable[[str], Policy]
+) -> tuple[Counted, list[Judged], list[BacktestAlert]]:
+    """Counts, every verdict in time order, and the alert episodes of a stretch of events."""
+    counted = count(events, policy_for)
+    newest_s = int(max(events.ts_ms.max(initial=0), events.label_ms.max(initial=0))) // 1000
+    given: list[Judged] = []
+    for model in sorted({series.model for series in counted.named.values()}):
+        policy = policy_for(model)
+        named = {i: series for i, series in counted.named.items() if series.model == model}
+        cohort_s = int(policy.cohort.total_seconds())
+        for series, cohorts in cohorts_of(counted.cells, named, cohort_s).items():
+            followed = start(series, policy)
+            for cohort in cohorts:
+                if matures_at(cohort, policy).timestamp() > newest_s:
+                    break
+                followed, judged = follow(followed, cohort)
+                given += [judged] if judged is not None else []
+    given.sort(key=lambda judged: (judged.verdict.evaluated_at, judged.verdict.series))
+    return counted, given, _alerts(given)
+
+
+def series_reports(counted: Counted, *, by_version: bool) -> list[SeriesReport]:
+    """Report of each model, claim and segment, or of each version of them, with coverage."""
+    groups: dict[tuple[str, str, str, str], list[int]] = {}
+    for series, indices in members(counted.named).items():
+        version = series.version if by_version else ""
+        identity = (series.model, version, series.claim, series.segment)
+        groups.setdefault(identity, []).extend(indices)
+    reports = []
+    for (model, version, claim, segment), indices in sorted(groups.items()):
+        counts = counted.cells.take(np.isin(counted.cells.series, indices)).counts()
+        reports.append(
+            series_report(
+                Series(model, version, claim, segment),
+                counts,
+                pooled=not by_version,
+                with_coverage=True,
+            )
+        )
+    return reports
+
+
+def _alerts(given: list[Judged]) -> list[BacktestAlert]:
+    fired: dict[str, BacktestAlert] = {}
+    for judged in given:
+        episode = judged.decision.episode
+        if episode is None:
+            continue
+        if judged.decision.alert is AlertKind.FIRED:
+            fired[episode.episode_id] = BacktestAlert(episode, judged.verdict)
+        elif judged.decision.alert is AlertKind.RESOLVED:
+            verdict = fired[episode.episode_id].verdict
+            fired[episode.episode_id] = BacktestAlert(episode, verdict)
+    return list(fired.values())
+
+
+def _keyed(model: Text, prediction_id: Text) -> NDArray[np.str_]:
+    """One text a (model, id); the length keeps two pairs from reading alike."""
+    joined = [f"{len(m)}:{m}{p}" for m, p in zip(model, prediction_id, strict=True)]
+    return np.array(joined, dtype=np.str_)
+
+
+def _series(
+    events: Events, policy_for: Callable[[str], Policy]
+) -> tuple[SeriesTable, dict[int, Series], NDArray[np.int32]]:
+    table = SeriesTable()
+    indices: dict[Series, int] = {}
+    owner = np.empty(len(events.model), dtype=np.int32)
+    models = {name: i for i, name in enumerate(dict.fromkeys(events.model))}
+    policies = {name: policy_for(name) for name in models}
+    for i, (model, version) in enumerate(zip(events.model, events.version, strict=True)):
+        policy = policies[model]
+        values = {
+            name: str(events.segments[name][i]) if name in events.segments else ""
+            for name in policy.segments
+        }
+        series = Series(model, version, POSITIVE, segment_name(values))
+        if series not in indices:
+            indices[series] = len(indices)
+            rules = SeriesRules(
+                models[model],
+                int(policy.pane.total_seconds()),
+                int(policy.label_horizon.total_seconds()),
+                int(policy.correction_horizon.total_seconds()),
+            )
+            table.add(indices[series], series, rules)
+        owner[i] = indices[series]
+    return table, {index: series for series, index in indices.items()}, owner

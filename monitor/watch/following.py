@@ -1,0 +1,111 @@
+"""Following one series: its cohorts in time order become verdicts and decisions.
+
+Guarantees: what is decided, and the event time of it, depend on the cohorts, the policy and the
+changes alone; the daemon, a restart of it and a backtest agree. Must never: look at a clock.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from monitor.core.episodes import Decision, Episode, decide
+from monitor.core.evaluation import judge
+from monitor.core.folding import Baseline, SeriesState, begin, moment, step
+from monitor.core.policies import Cadence
+from monitor.core.verdicts import Status, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from monitor.core.claims import Series
+    from monitor.core.folding import Cohort
+    from monitor.core.policies import Policy
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One verdict and what was decided on it."""
+
+    verdict: Verdict
+    decision: Decision
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """A series as far as it was followed: its state, newest episode and newest verdict."""
+
+    state: SeriesState
+    episode: Episode | None = None
+    judged_at: datetime | None = None
+    status: Status | None = None
+
+
+def start(series: Series, policy: Policy, baseline: Baseline | None = None) -> Followed:
+    """A series before its first cohort, with a stored baseline if there is one."""
+    return Followed(begin(series, policy, baseline))
+
+
+def matures_at(cohort: Cohort, policy: Policy) -> datetime:
+    """Event time at which a cohort's labels are as complete as they will be judged."""
+    return moment(cohort.end_s) + policy.label_horizon
+
+
+def learn(followed: Followed, cohort: Cohort) -> Followed:
+    """Take in a cohort that was judged before, as after a restart."""
+    return replace(followed, state=step(followed.state, cohort))
+
+
+def follow(
+    followed: Followed, cohort: Cohort, changed_at: Sequence[datetime] = ()
+) -> tuple[Followed, Judged | None]:
+    """Take in one more cohort, and judge if the cadence or a change asks for it."""
+    policy = followed.state.policy
+    at = matures_at(cohort, policy)
+    after = replace(followed, state=step(followed.state, cohort))
+    if not is_due(policy.cadence, followed.judged_at, at, changed_at):
+        return after, None
+    return _judged(after, at)
+
+
+def check_silence(followed: Followed, now: datetime) -> tuple[Followed, Judged | None]:
+    """Say once that a series has fallen silent; `now` is event time."""
+    if followed.judged_at is None or followed.status is Status.NO_DATA or now <= followed.judged_at:
+        return followed, None
+    until_s = followed.state.predicted_until_s
+    if until_s is None or moment(until_s) + followed.state.policy.window >= (
+        now - followed.state.policy.label_horizon
+    ):
+        return followed, None
+    after, judged = _judged(followed, now)
+    return (after, judged) if after.status is Status.NO_DATA else (followed, None)
+
+
+def is_due(
+    cadence: Cadence, judged_at: datetime | None, at: datetime, changed_at: Sequence[datetime]
+) -> bool:
+    """Whether a judgement is due at event time `at`: by cadence, or by a change since the last."""
+    if judged_at is None or any(judged_at < change <= at for change in changed_at):
+        return True
+    match cadence:
+        case Cadence.CONTINUOUS:
+            return True
+        case Cadence.HOURLY:
+            return _parts(judged_at, 4) != _parts(at, 4)
+        case Cadence.DAILY:
+            return _parts(judged_at, 3) != _parts(at, 3)
+        case Cadence.MONTHLY:
+            return _parts(judged_at, 2) != _parts(at, 2)
+
+
+def _parts(moment_: datetime, n: int) -> tuple[int, ...]:
+    """Year, month, day and hour, the first n of them."""
+    return (moment_.year, moment_.month, moment_.day, moment_.hour)[:n]
+
+
+def _judged(followed: Followed, at: datetime) -> tuple[Followed, Judged]:
+    verdict = judge(followed.state, at)
+    decision = decide(verdict, followed.episode, at)
+    after = replace(followed, episode=decision.episode, judged_at=at, status=verdict.status)
+    return after, Judged(verdict, decision)

@@ -1,0 +1,118 @@
+"""What the default policy says of the real streams: silence where nothing changes, alerts early."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+
+from monitor.core.policies import Policy
+from monitor.core.verdicts import Cause, Direction
+from monitor.ingest.files import read_labels, read_predictions, with_models
+from monitor.watch.backtest import BacktestAlert, Events, backtest
+from tests.acceptance.product import SHARED
+
+STREAMS = {
+    "games538": ("538-mlb", "538-nba"),
+    "llm_msp": ("yi-34b", "gpt-3.5-turbo", "gpt-4-turbo"),
+    "elec2": ("elec-hgb-static",),
+    "nycflights": ("flight-late15",),
+}
+STREAM_OF = {model: stream for stream, models in STREAMS.items() for model in models}
+SPLICED_AT = datetime(2024, 4, 1, tzinfo=UTC)
+
+
+def events(stream: str, *, one_version: bool) -> Events:
+    """The events of a stream's tested models, each as one version if wanted."""
+    folder = SHARED / stream
+    predicted = read_predictions(folder / "predictions.parquet")
+    labelled = with_models(read_labels(folder / "labels.parquet"), predicted)
+    assert labelled.model is not None
+    row = np.isin(predicted.model.astype(str), STREAMS[stream])
+    label = np.isin(labelled.model.astype(str), STREAMS[stream])
+    version = predicted.version[row]
+    return Events(
+        predicted.prediction_id[row],
+        predicted.model[row],
+        np.full_like(version, "all") if one_version else version,
+        predicted.ts_ms[row],
+        predicted.score[row],
+        {},
+        labelled.prediction_id[label],
+        labelled.model[label],
+        labelled.ts_ms[label],
+        labelled.label[label],
+    )
+
+
+def alerts(found: Events) -> dict[str, list[BacktestAlert]]:
+    """Alerts of each model, in the order in which they fired."""
+    by_model: dict[str, list[BacktestAlert]] = {model: [] for model in set(found.model)}
+    for alert in sorted(backtest(found, lambda _: Policy())[2], key=lambda a: a.episode.fired_at):
+        by_model[alert.episode.series.model].append(alert)
+    return by_model
+
+
+@pytest.fixture(scope="module")
+def fired() -> dict[str, list[BacktestAlert]]:
+    if not SHARED.is_dir():
+        pytest.skip("the real streams (../shared/data) are not beside this checkout")
+    by_model: dict[str, list[BacktestAlert]] = {}
+    for stream in STREAMS:
+        by_model |= alerts(events(stream, one_version=False))
+    return by_model
+
+
+@pytest.mark.parametrize("model", ["538-mlb", "538-nba", "yi-34b", "gpt-3.5-turbo"])
+def test_a_stable_model_is_never_alerted_on(
+    fired: dict[str, list[BacktestAlert]], model: str
+) -> None:
+    assert [alert.verdict.reason for alert in fired[model]] == []
+
+
+def test_seasons_as_one_long_version_are_stable_too() -> None:
+    """Each season is a version with a baseline of its own; together they are watched longer."""
+    if not SHARED.is_dir():
+        pytest.skip("the real streams (../shared/data) are not beside this checkout")
+    for model, found in alerts(events("games538", one_version=True)).items():
+        assert [alert.verdict.reason for alert in found] == [], model
+
+
+@pytest.mark.parametrize("model", ["elec-hgb-static", "flight-late15"])
+def test_a_drifting_model_is_alerted_on_in_its_first_quarter(
+    fired: dict[str, list[BacktestAlert]], model: str
+) -> None:
+    predicted = read_predictions(SHARED / STREAM_OF[model] / "predictions.parquet")
+    ts_ms = predicted.ts_ms[predicted.model == model]
+    quarter_s = (0.75 * int(ts_ms.min()) + 0.25 * int(ts_ms.max())) / 1000
+
+    first, *others = fired[model]
+
+    assert first.episode.fired_at < datetime.fromtimestamp(quarter_s, tz=UTC)
+    assert others
+    assert {alert.episode.cause for alert in fired[model]} <= {Cause.MAP, Cause.MIX}
+
+
+def test_the_long_spell_of_low_scores_is_one_episode(fired: dict[str, list[BacktestAlert]]) -> None:
+    """From 1997-06 to 1998-06 the stream's prices outgrow the static model's training data."""
+    last = fired["elec-hgb-static"][-1]
+
+    assert last.episode.direction is Direction.UNDERCONFIDENT
+    assert (
+        datetime(1997, 6, 1, tzinfo=UTC) < last.episode.fired_at < datetime(1997, 6, 21, tzinfo=UTC)
+    )
+    assert last.episode.resolved_at is not None
+    assert last.episode.resolved_at > datetime(1998, 6, 1, tzinfo=UTC)
+
+
+def test_the_splice_is_found_once_and_dated_within_days(
+    fired: dict[str, list[BacktestAlert]],
+) -> None:
+    (alert,) = fired["gpt-4-turbo"]
+
+    assert alert.episode.direction is Direction.OVERCONFIDENT
+    assert SPLICED_AT < alert.episode.fired_at < datetime(2024, 4, 20, tzinfo=UTC)
+    since_at = alert.verdict.evidence.drift_since_at
+    assert since_at is not None
+    assert abs((since_at - SPLICED_AT).days) <= 3

@@ -1,0 +1,212 @@
+"""The main job through real processes: replay, run, be killed, alert, report."""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from sqlalchemy import text
+
+from monitor.core.policies import Policy
+from monitor.store.panes import PaneStore
+from monitor.watch.backtest import Events, backtest, count
+from tests.acceptance.product import (
+    CHECKOUT,
+    SHARED,
+    counts_by_version,
+    product,
+    written,
+)
+from tests.notify import slack_stub
+from tests.synthetic import stream
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sqlalchemy import Engine
+
+    from monitor.watch.backtest import Counted
+    from tests.servers import TestKafka
+
+
+def expected_counts(counted: Counted) -> dict[tuple[str, str], bytes]:
+    found = {}
+    for model, version in {(s.model, s.version) for s in counted.named.values()}:
+        indices = [i for i, s in counted.named.items() if (s.model, s.version) == (model, version)]
+        cells = counted.cells.take(np.isin(counted.cells.series, indices))
+        found[model, version] = cells.counts().sums.tobytes()
+    return found
+
+
+def evaluations(engine: Engine) -> list[tuple[object, ...]]:
+    with engine.connect() as connection:
+        rows = connection.execute(
+            text("SELECT model, version, segment, evaluated_at, status, reason, evidence "
+                 "FROM audit.evaluations ORDER BY evaluated_at, segment")
+        )  # fmt: skip
+        return [tuple(row) for row in rows]
+
+
+def test_a_daemon_killed_again_and_again_counts_and_judges_as_a_backtest(
+    any_kafka: TestKafka, engine: Engine, tmp_path: Path
+) -> None:
+    """kill -9 at random moments; then every count, verdict and alert equals the files' own."""
+    events = stream()
+    config = "defaults: {segments: [country]}\n"
+    calmon = product(any_kafka, _url(engine), tmp_path, config)
+    predictions, labels = written(events, tmp_path)
+    total = len(events.score) + len(events.label)
+    rng = random.Random(3)
+    publisher = subprocess.Popen(
+        [sys.executable, "-m", "monitor", "replay", str(predictions), str(labels), "--json"],
+        env=calmon.environment,
+        cwd=CHECKOUT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    for _ in range(2):
+        with calmon.running() as daemon:
+            time.sleep(rng.uniform(3, 6))
+            daemon.kill()
+            daemon.wait()
+    with calmon.running() as daemon:
+        printed, _ = publisher.communicate(timeout=120)
+        assert json.loads(printed) == {"published": total, "labels_without_prediction": 0}
+        calmon.wait_for_messages(PaneStore(engine), total)
+        policy = Policy(segments=("country",))
+        counted, given, alerts = backtest(events, lambda _: policy)
+        _wait_until_judged(engine, given[-1].verdict.evaluated_at.timestamp(), calmon.log)
+        assert daemon.poll() is None
+    while PaneStore(engine).fold():
+        pass
+    assert counts_by_version(engine) == expected_counts(counted)
+    found = evaluations(engine)
+    assert [row[3:6] for row in found] == [
+        (j.verdict.evaluated_at, str(j.verdict.status), j.verdict.reason) for j in given
+    ][: len(found)]
+    assert len(found) >= len(given) - 9
+    assert found[-1][6] == given[len(found) - 1].verdict.as_json()["evidence"]
+    with engine.connect() as connection:
+        told = connection.execute(text("SELECT count(*) FROM audit.alerts")).scalar_one()
+    assert told == len(alerts) + sum(a.episode.resolved_at is not None for a in alerts)
+
+
+def _url(engine: Engine) -> str:
+    return engine.url.render_as_string(hide_password=False)
+
+
+def _wait_until_judged(engine: Engine, last_s: float, log: object) -> None:
+    """Until the mark is within three days of the files' last verdict, and stands still."""
+    until = time.monotonic() + 90
+    marks: list[float] = []
+    while len(marks) < 6 or marks[-1] != marks[-6] or marks[-1] < last_s - 3 * 86_400:
+        assert time.monotonic() < until, (marks[-3:], last_s, log)
+        time.sleep(0.5)
+        with engine.connect() as connection:
+            mark = connection.execute(
+                text("SELECT max(judged_through_at) FROM calmon.watch_progress")
+            )
+            at = mark.scalar_one()
+        marks.append(at.timestamp() if at else 0.0)
+
+
+def test_slack_is_told_once_with_a_picture(
+    kafka: TestKafka, engine: Engine, tmp_path: Path
+) -> None:
+    events = stream()
+    config = f"routing: {{slack: {{channel: {slack_stub.CHANNEL}}}}}\n"
+    calmon = product(kafka, _url(engine), tmp_path, config)
+    predictions, labels = written(events, tmp_path)
+    with slack_stub.running() as stub:
+        environment = {
+            "CALMON_SLACK_TOKEN": slack_stub.TOKEN,
+            "CALMON_SLACK_BASE_URL": stub.api_url,
+        }
+        calmon.environment.update(environment)
+        calmon.run("replay", str(predictions), str(labels), "--json")
+        with calmon.running():
+            calmon.wait_for_messages(PaneStore(engine), len(events.score) + len(events.label))
+            until = time.monotonic() + 60
+            while not _delivered(engine):
+                assert time.monotonic() < until, calmon.log()
+                time.sleep(0.5)
+        with calmon.running():
+            time.sleep(6)  # a second start finds nothing to tell again
+        [parent] = stub.posted()
+        [picture] = stub.shared()
+    assert "credit v3 is overconfident" in parent["text"]
+    assert picture["thread_ts"] == parent["ts"]
+    status = json.loads(calmon.run("status", "--json"))
+    [series] = status["series"]
+    assert (series["status"], series["episode"]["state"]) == ("DRIFTED", "firing")
+
+
+def _delivered(engine: Engine) -> bool:
+    with engine.connect() as connection:
+        outcomes = connection.execute(text("SELECT outcome FROM audit.notifications")).scalars()
+        return "delivered" in list(outcomes)
+
+
+def test_what_a_person_can_mend_is_one_line(tmp_path: Path, postgres_url: str) -> None:
+    environment = {"PATH": "/usr/bin:/bin", "CALMON_DATABASE_URL": postgres_url}
+    config = tmp_path / "calmon.yaml"
+    config.write_text("defaults:\n  label_horizn: 2d\n")
+    for words, expected in (
+        (["status", "-c", str(config)], f"{config}:2: defaults.label_horizn: unknown key"),
+        (["run"], "no Kafka: set CALMON_KAFKA_BOOTSTRAP"),
+        (["report", str(tmp_path / "none.csv")], "none.csv"),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-m", "monitor", *words],
+            check=False,
+            capture_output=True,
+            text=True,
+            env=environment,
+            cwd=CHECKOUT,
+        )
+        assert done.returncode == 2
+        assert expected in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+BINARY = ("elec2", "games538", "nycflights", "llm_msp")
+
+
+@pytest.mark.timeout(600)
+def test_real_streams_through_real_kafka_leave_the_same_bins_as_the_files(
+    real_kafka: TestKafka, engine: Engine, tmp_path: Path
+) -> None:
+    if not SHARED.is_dir():
+        pytest.skip("the real streams (../shared/data) are not beside this checkout")
+    calmon = product(real_kafka, _url(engine), tmp_path, partitions=8)
+    total = 0
+    expected: dict[tuple[str, str], bytes] = {}
+    with calmon.running():
+        for name in BINARY:
+            files = [str(SHARED / name / f"{kind}.parquet") for kind in ("predictions", "labels")]
+            total += json.loads(calmon.run("replay", *files, "--json"))["published"]
+            expected |= expected_counts(count(_read(*files), lambda _: Policy()))
+        calmon.wait_for_messages(PaneStore(engine), total)
+    while PaneStore(engine).fold():
+        pass
+    assert counts_by_version(engine) == expected
+
+
+def _read(predictions: str, labels: str) -> Events:
+    from pathlib import Path as File  # noqa: PLC0415  # the name is a type elsewhere here
+
+    from monitor.ingest.files import read_labels, read_predictions, with_models  # noqa: PLC0415
+
+    p = read_predictions(File(predictions))
+    y = with_models(read_labels(File(labels)), p)
+    assert y.model is not None
+    return Events(
+        p.prediction_id, p.model, p.version, p.ts_ms, p.score, p.segments,
+        y.prediction_id, y.model, y.ts_ms, y.label,
+    )  # fmt: skip

@@ -1,0 +1,112 @@
+"""Servers for tests.
+
+`postgres_url` and `kafka` are the quick ones (the wheel's PostgreSQL, the mock cluster); the same
+with `any_` before it run the test once on each kind of server. An `empty` database has no tables.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from monitor.embedded import embedded_postgres, postgres_server
+from monitor.store.engine import connect
+from tests.servers import Databases, RealKafka, TestKafka, debian_postgres, kafka_jars, mock_kafka
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy import Engine
+
+    from monitor.embedded import MockKafka
+
+
+@pytest.fixture(scope="session")
+def embedded_databases() -> Iterator[Databases]:
+    with embedded_postgres() as url:
+        yield Databases(url)
+
+
+@pytest.fixture(scope="session")
+def debian_databases() -> Iterator[Databases]:
+    with postgres_server(debian_postgres()) as url:
+        yield Databases(url)
+
+
+@pytest.fixture(scope="session", params=["embedded", "debian"])
+def any_databases(request: pytest.FixtureRequest) -> Databases:
+    databases: Databases = request.getfixturevalue(f"{request.param}_databases")
+    return databases
+
+
+@pytest.fixture
+def postgres_url(embedded_databases: Databases) -> Iterator[str]:
+    url = embedded_databases.migrated()
+    yield url
+    embedded_databases.drop(url)
+
+
+@pytest.fixture
+def engine(postgres_url: str) -> Iterator[Engine]:
+    connected = connect(postgres_url)
+    yield connected
+    connected.dispose()
+
+
+@pytest.fixture
+def any_postgres_url(any_databases: Databases) -> Iterator[str]:
+    url = any_databases.migrated()
+    yield url
+    any_databases.drop(url)
+
+
+@pytest.fixture
+def empty_postgres_url(embedded_databases: Databases) -> Iterator[str]:
+    url = embedded_databases.empty()
+    yield url
+    embedded_databases.drop(url)
+
+
+@pytest.fixture
+def any_empty_postgres_url(any_databases: Databases) -> Iterator[str]:
+    url = any_databases.empty()
+    yield url
+    any_databases.drop(url)
+
+
+@pytest.fixture(scope="session")
+def mock_cluster() -> Iterator[MockKafka]:
+    yield from mock_kafka()
+
+
+@pytest.fixture(scope="session")
+def real_node() -> Iterator[RealKafka]:
+    # Not pytest's own directory: a node writes much, and pytest keeps three runs of it.
+    directory = Path(tempfile.mkdtemp(prefix="calmon-kafka-"))
+    node = RealKafka(kafka_jars(), directory)
+    try:
+        node.start()
+        yield node
+    finally:
+        node.kill()
+        shutil.rmtree(directory)
+
+
+@pytest.fixture
+def kafka(mock_cluster: MockKafka) -> TestKafka:
+    return TestKafka(mock_cluster)
+
+
+@pytest.fixture
+def real_kafka(real_node: RealKafka) -> TestKafka:
+    return TestKafka(real_node)
+
+
+@pytest.fixture(params=["kafka", "real_kafka"])
+def any_kafka(request: pytest.FixtureRequest) -> TestKafka:
+    kafka: TestKafka = request.getfixturevalue(request.param)
+    return kafka

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from monitor.core.verdict_json import verdict_from_json
+from monitor.core.verdicts import Direction, Verdict
+from tests.notify import verdict_samples as samples
+
+BARE = samples.with_evidence(
+    samples.OK,
+    e_value=None,
+    baseline=None,
+    window=None,
+    bins=(),
+    baseline_bins=(),
+    worst_bins=(),
+    shift=None,
+    coverage=float("nan"),
+)
+
+
+def stored(verdict: Verdict) -> dict[str, Any]:
+    """What a JSON column gives back."""
+    return dict(json.loads(json.dumps(verdict.as_json(), allow_nan=False)))
+
+
+@pytest.mark.parametrize("verdict", [samples.DRIFTED, samples.MIXED, samples.OK, BARE])
+def test_a_stored_verdict_comes_back_as_it_was(verdict: Verdict) -> None:
+    back = verdict_from_json(stored(verdict))
+    assert back.as_json() == verdict.as_json()
+    assert (back.series, back.status, back.evaluated_at) == (
+        verdict.series,
+        verdict.status,
+        verdict.evaluated_at,
+    )
+    assert back.evidence.bins == verdict.evidence.bins
+
+
+def test_types_come_back_not_only_their_text() -> None:
+    back = verdict_from_json(stored(samples.DRIFTED))
+    assert back.evidence.direction is Direction.OVERCONFIDENT
+    assert back.evidence.repair == samples.REPAIR
+    assert back.window_end_at - back.window_start_at == (
+        samples.DRIFTED.window_end_at - samples.DRIFTED.window_start_at
+    )
+
+
+def test_fields_added_since_then_are_unknown_and_fields_dropped_since_then_are_ignored() -> None:
+    raw = stored(samples.DRIFTED)
+    raw["colour"] = "red"
+    for name in ("sigma", "cause", "repair", "baseline_bins", "drift_since_at"):
+        del raw["evidence"][name]
+    evidence = verdict_from_json(raw).evidence
+    assert (evidence.sigma, evidence.cause, evidence.repair) == (None, None, None)
+    assert (evidence.baseline_bins, evidence.drift_since_at) == ((), None)
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "complaint"),
+    [
+        (("status",), "FINE", "FINE"),
+        (("series",), None, "series must be an object"),
+        (("series", "model"), 7, "model must be a string, not 7"),
+        (("evaluated_at",), "yesterday", "yesterday"),
+        (("evaluated_at",), "2026-03-14T00:00:00", "evaluated_at must be a time with its zone"),
+        (("evidence",), [], "evidence must be an object"),
+        (("evidence", "labels_seen"), None, "labels_seen must be an integer"),
+        (("evidence", "shift"), "big", "shift must be a number or null"),
+        (("evidence", "bins"), 3, "bins must be a list of objects"),
+        (("evidence", "bins"), [3], "bins must be a list of objects"),
+        (("evidence", "window", "ece_15"), "x", "ece_15 must be a number or null"),
+    ],
+)
+def test_what_cannot_be_a_verdict_is_refused_by_name(
+    place: tuple[str, ...], value: object, complaint: str
+) -> None:
+    raw = stored(samples.DRIFTED)
+    inner = raw
+    for name in place[:-1]:
+        inner = inner[name]
+    inner[place[-1]] = value
+    with pytest.raises(ValueError, match=complaint):
+        verdict_from_json(raw)

@@ -1,0 +1,230 @@
+"""The real servers of the tests: databases to use up, a mock and a real Kafka.
+
+Guarantees: everything listens on a private socket or on loopback, every test gets a database and
+topics of its own, and only processes started here are ended, by their pid. Must never: stand in
+for our own code.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+import uuid
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn, Protocol
+
+import pytest
+from kafka import KafkaAdminClient
+from kafka.admin import NewTopic
+from kafka.errors import KafkaError
+from sqlalchemy import create_engine, make_url, text
+from sqlalchemy.pool import NullPool
+
+from monitor.embedded import KafkaServer, MockKafka
+from monitor.store import migrate
+from monitor.tied import spawn_tied, stop
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CHECKOUT = Path(__file__).parents[1]
+KAFKA_JARS = CHECKOUT / ".cache" / "kafka-jars"
+_START_TIMEOUT_S = 60
+_NODE_SETTINGS = """\
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:{controller}
+listeners=PLAINTEXT://127.0.0.1:{broker},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://127.0.0.1:{broker}
+controller.listener.names=CONTROLLER
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
+inter.broker.listener.name=PLAINTEXT
+log.dirs={logs}
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=4
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+group.initial.rebalance.delay.ms=0
+auto.create.topics.enable=false
+"""
+
+
+def absent(reason: str) -> NoReturn:
+    """Skip the test, or fail it where CI promised that the server is there."""
+    if os.environ.get("REQUIRE_TEST_SERVERS") == "1":
+        pytest.fail(f"REQUIRE_TEST_SERVERS=1, but {reason}", pytrace=False)
+    pytest.skip(reason)
+
+
+def debian_postgres() -> Path:
+    """Programs of the newest PostgreSQL that Debian's packages installed, 15 or later."""
+    found = [
+        (int(programs.parent.name), programs)
+        for programs in Path("/usr/lib/postgresql").glob("*/bin")
+        if (programs / "postgres").exists() and programs.parent.name.isdigit()
+    ]
+    version, programs = max(found, default=(0, Path()))
+    if version < 15:
+        absent("Debian's PostgreSQL 15 or later is not installed (apt-get install postgresql)")
+    return programs
+
+
+@dataclass(slots=True)
+class Databases:
+    """Databases of one server; a migrated one is a copy of a template, made in 0.1 s.
+
+    url: of the server's superuser, in the database `postgres`.
+    """
+
+    url: str
+    _template: str | None = None
+
+    def migrated(self) -> str:
+        """URL of a new database with the newest schema."""
+        if self._template is None:
+            template = self.empty()
+            migrate.upgrade(template)
+            self._template = make_url(template).database
+        return self._create(f"TEMPLATE {self._template}")
+
+    def empty(self) -> str:
+        """URL of a new database without any table."""
+        return self._create("")
+
+    def drop(self, url: str) -> None:
+        """Remove a database, whoever is still connected."""
+        self._run(f"DROP DATABASE {make_url(url).database} WITH (FORCE)")
+
+    def _create(self, clause: str) -> str:
+        name = f"test_{uuid.uuid4().hex[:12]}"
+        self._run(f"CREATE DATABASE {name} {clause}")
+        return make_url(self.url).set(database=name).render_as_string(hide_password=False)
+
+    def _run(self, statement: str) -> None:
+        engine = create_engine(self.url, isolation_level="AUTOCOMMIT", poolclass=NullPool)
+        with engine.connect() as connection:
+            connection.execute(text(statement))
+
+
+class Kafka(Protocol):
+    """What the tests need of a Kafka, mock or real."""
+
+    @property
+    def server(self) -> KafkaServer:
+        """How clients reach it."""
+
+    def create_topic(self, name: str, partitions: int) -> None:
+        """Make a topic; raises when it is there already."""
+
+
+@dataclass(frozen=True, slots=True)
+class TestKafka:
+    """A Kafka as one test sees it: its topics' names are its own."""
+
+    __test__ = False  # its name is not a test's
+
+    kafka: Kafka
+    _suffix: str = field(default_factory=lambda: uuid.uuid4().hex[:8])
+
+    @property
+    def server(self) -> KafkaServer:
+        return self.kafka.server
+
+    def topic(self, name: str, partitions: int = 4) -> str:
+        """Create a topic and give its real name."""
+        real = f"{name}-{self._suffix}"
+        self.kafka.create_topic(real, partitions)
+        return real
+
+    def group(self, name: str = "group") -> str:
+        """A consumer group's name that no other test uses."""
+        return f"{name}-{self._suffix}"
+
+
+def mock_kafka() -> Iterator[MockKafka]:
+    """The mock cluster while the generator lives."""
+    cluster = MockKafka()
+    yield cluster
+    cluster.close()
+
+
+def kafka_jars() -> Path:
+    """Directory of the real Kafka's jars, fetched on first use."""
+    if not (shutil.which("java") and shutil.which("mvn")):
+        absent("Java and Maven, which the real Kafka needs, are not installed")
+    subprocess.run(["make", "--silent", "kafka-jars"], cwd=CHECKOUT, check=True)
+    return KAFKA_JARS
+
+
+class RealKafka:
+    """One Apache Kafka node (KRaft) on loopback, that a test may kill and start again."""
+
+    def __init__(self, jars: Path, directory: Path) -> None:
+        """Format the node's storage in `directory`; `start` starts it."""
+        self._directory = directory
+        self._java = [str(shutil.which("java")), "-cp", f"{jars}/*", "-XX:TieredStopAtLevel=1"]
+        self._java += ["-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"]
+        self._settings = directory / "server.properties"
+        self._process: subprocess.Popen[bytes] | None = None
+        broker, controller = _free_ports()
+        self._settings.write_text(
+            _NODE_SETTINGS.format(broker=broker, controller=controller, logs=directory / "logs")
+        )
+        self.server = KafkaServer(f"127.0.0.1:{broker}")
+        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        tool = [*self._java, "kafka.tools.StorageTool", "format", "-t", cluster]
+        subprocess.run([*tool, "-c", str(self._settings)], check=True, capture_output=True)
+
+    def start(self) -> None:
+        """Start the node and wait until it answers, with what it held when it ended."""
+        command = [*self._java, "-Xms512m", "-Xmx512m", "kafka.Kafka", str(self._settings)]
+        log = self._directory / "log"
+        self._process = spawn_tied(command, log=log, cwd=self._directory)
+        give_up_at = time.monotonic() + _START_TIMEOUT_S
+        while not self._answers():
+            if self._process.poll() is not None or time.monotonic() > give_up_at:
+                self.kill()
+                pytest.fail(f"Kafka did not start: {log.read_text()[-2000:]}")
+            time.sleep(0.1)
+
+    def stop(self) -> None:
+        """End the node in order."""
+        if self._process is not None:
+            stop(self._process, signal.SIGTERM, timeout_s=30)
+
+    def kill(self) -> None:
+        """End the node at once, as a crash would (SIGKILL)."""
+        if self._process is not None:
+            stop(self._process, signal.SIGKILL)
+
+    def create_topic(self, name: str, partitions: int) -> None:
+        """Make a topic; raises TopicAlreadyExistsError when it is there already."""
+        admin = KafkaAdminClient(bootstrap_servers=self.server.bootstrap)
+        try:
+            admin.create_topics([NewTopic(name, partitions, 1)])
+        finally:
+            admin.close()
+
+    def _answers(self) -> bool:
+        host, port = self.server.bootstrap.split(":")
+        try:
+            socket.create_connection((host, int(port)), timeout=1).close()
+            KafkaAdminClient(bootstrap_servers=self.server.bootstrap).close()
+        except (OSError, KafkaError):
+            return False
+        return True
+
+
+def _free_ports() -> tuple[int, int]:
+    """Two ports of loopback that were free a moment ago."""
+    with (
+        socket.create_server(("127.0.0.1", 0)) as one,
+        socket.create_server(("127.0.0.1", 0)) as two,
+    ):
+        return one.getsockname()[1], two.getsockname()[1]

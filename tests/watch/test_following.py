@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+
+from monitor.core.bins import BinCounts
+from monitor.core.claims import Series
+from monitor.core.folding import Cohort
+from monitor.core.policies import Cadence, FirstLabels, Policy
+from monitor.core.verdicts import Status
+from monitor.watch.following import check_silence, follow, is_due, start
+
+AT = datetime(2026, 11, 23, 2, 30, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("cadence", "judged_ago", "changed_ago", "due"),
+    [
+        (Cadence.CONTINUOUS, None, None, True),
+        (Cadence.MONTHLY, None, None, True),
+        (Cadence.CONTINUOUS, timedelta(minutes=1), None, True),
+        (Cadence.HOURLY, timedelta(minutes=29), None, False),
+        (Cadence.HOURLY, timedelta(minutes=31), None, True),
+        (Cadence.DAILY, timedelta(hours=2), None, False),
+        (Cadence.DAILY, timedelta(hours=3), None, True),
+        (Cadence.MONTHLY, timedelta(days=22), None, False),
+        (Cadence.MONTHLY, timedelta(days=24), None, True),
+        (Cadence.MONTHLY, timedelta(days=2), timedelta(days=1), True),
+        (Cadence.MONTHLY, timedelta(days=2), timedelta(0), True),
+        (Cadence.MONTHLY, timedelta(days=2), timedelta(days=2), False),
+        (Cadence.MONTHLY, timedelta(days=2), timedelta(days=3), False),
+        (Cadence.MONTHLY, timedelta(days=2), timedelta(days=-1), False),
+    ],
+)
+def test_what_is_due(
+    cadence: Cadence, judged_ago: timedelta | None, changed_ago: timedelta | None, due: bool
+) -> None:
+    judged_at = None if judged_ago is None else AT - judged_ago
+    changed_at = [] if changed_ago is None else [AT - changed_ago]
+    assert is_due(cadence, judged_at, AT, changed_at) is due
+
+
+def cohort(day: int, n: int = 300) -> Cohort:
+    rng = np.random.default_rng(day)
+    score = rng.uniform(0.1, 0.9, n)
+    counts = BinCounts.from_rows(score, rng.uniform(size=n) < score)
+    return Cohort(day * 86_400, (day + 1) * 86_400, counts)
+
+
+def test_a_monthly_model_is_judged_once_a_month_and_learns_every_day() -> None:
+    policy = Policy(cadence=Cadence.MONTHLY, baseline=FirstLabels(500))
+    followed = start(Series("m", "1"), policy)
+    judged_at = []
+    for day in range(70):
+        followed, judged = follow(followed, cohort(day))
+        judged_at += [judged.verdict.evaluated_at] if judged is not None else []
+    assert [at.date().isoformat() for at in judged_at] == [
+        "1970-01-04",
+        "1970-02-01",
+        "1970-03-01",
+    ]
+    assert followed.state.labels_seen == 68 * 300
+
+
+def test_silence_is_said_once() -> None:
+    policy = Policy(baseline=FirstLabels(500))
+    followed = start(Series("m", "1"), policy)
+    for day in range(5):
+        followed, _ = follow(followed, cohort(day))
+    soon, late = (datetime(1970, 1, day, tzinfo=UTC) for day in (14, 16))
+    followed, judged = check_silence(followed, soon)
+    assert judged is None
+    followed, judged = check_silence(followed, late)
+    assert judged is not None
+    assert judged.verdict.status is Status.NO_DATA
+    followed, judged = check_silence(followed, late + timedelta(days=9))
+    assert judged is None
+    followed, judged = follow(followed, cohort(30))
+    assert judged is not None
+    assert judged.verdict.status is not Status.NO_DATA
