@@ -61,6 +61,14 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
+class SeenModel:
+    """A model's number, and when (wall clock) its first event was read."""
+
+    number: int
+    seen_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class SealedCells:
     """On-time cells of some sealed panes, and when each pane was sealed, in epoch seconds."""
 
@@ -129,11 +137,11 @@ class PaneStore:
         with transaction(self._engine) as connection:
             return int(connection.execute(offsets).scalar_one())
 
-    def models(self) -> dict[str, int]:
-        """Number of every model seen."""
+    def models(self) -> dict[str, SeenModel]:
+        """Every model seen, by name."""
         with transaction(self._engine) as connection:
-            found = connection.execute(select(t.model.c.name, t.model.c.model_id))
-            return {row.name: row[1] for row in found}
+            found = connection.execute(select(t.model))
+            return {row.name: SeenModel(row.model_id, row.recorded_at) for row in found}
 
     def series(self, model: str) -> dict[int, Series]:
         """Identity of every counted series of a model, by index."""

@@ -6,6 +6,7 @@ still wait in Kafka. Must never: read the wall clock; it is an argument.
 
 from __future__ import annotations
 
+from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
     from datetime import datetime
 
-    from monitor.store.panes import Reading
+    from monitor.store.panes import Reading, SeenModel
+
+IDLE_AFTER = timedelta(seconds=10)
+"""Wall-clock time after a model's first event from which a partition without any of it is idle."""
 
 
 class Clock(StrEnum):
@@ -27,10 +31,10 @@ def model_now(
     clock: Clock,
     readings: Iterable[Reading],
     streams: Collection[str],
-    model: int,
+    model: SeenModel,
     wall_now: datetime,
 ) -> datetime | None:
-    """Event time up to which a model can be judged; None while nothing is known.
+    """Event time up to which a model can be judged; None while that is not known.
 
     streams: names of the topics of predictions and labels. On the event clock it is the oldest of
     the partitions' newest events of this model; on the wall clock it is now, or the time up to
@@ -38,10 +42,24 @@ def model_now(
     """
     mine = [reading for reading in readings if reading.topic in streams]
     if clock is Clock.EVENT:
-        newest = [r.counted[model] for r in mine if model in r.counted]
-        seen = {r.topic for r in mine if model in r.counted}
-        return min(newest) if seen == set(streams) else None
+        return _oldest_stream(mine, streams, model)
     counted_through = [r.counted_through_at for r in mine]
     if not mine or any(at is None for at in counted_through):
         return None
     return min([wall_now, *(at for at in counted_through if at is not None)])
+
+
+def _oldest_stream(
+    readings: Iterable[Reading], streams: Collection[str], model: SeenModel
+) -> datetime | None:
+    """Oldest of the newest events; a partition without any counts once it was read for long."""
+    newest: list[datetime] = []
+    seen: set[str] = set()
+    for reading in readings:
+        through_at = reading.counted_through_at
+        if model.number in reading.counted:
+            newest.append(reading.counted[model.number])
+            seen.add(reading.topic)
+        elif through_at is None or through_at < model.seen_at + IDLE_AFTER:
+            return None  # its first event of this model may be on its way
+    return min(newest) if seen == set(streams) else None

@@ -108,8 +108,8 @@ class Watcher:
     def _times(self, now: datetime) -> dict[str, datetime]:
         settings, readings = self._settings, self._panes.readings()
         times = {
-            model: model_now(settings.clock, readings, settings.streams, number, now)
-            for model, number in self._panes.models().items()
+            name: model_now(settings.clock, readings, settings.streams, seen, now)
+            for name, seen in self._panes.models().items()
         }
         return {model: at for model, at in times.items() if at is not None}
 

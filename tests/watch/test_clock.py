@@ -4,11 +4,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from monitor.store.panes import Reading
-from monitor.watch.clock import Clock, model_now
+from monitor.store.panes import Reading, SeenModel
+from monitor.watch.clock import IDLE_AFTER, Clock, model_now
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 STREAMS = ("predictions", "labels")
+SEEN = SeenModel(1, NOW - timedelta(hours=1))
 
 
 def reading(topic: str, partition: int, read_h: float | None, event_h: float | None) -> Reading:
@@ -49,4 +50,27 @@ def test_a_model_is_judged_no_further_than_it_was_read(
     clock: Clock, readings: list[Reading], hours_ago: float | None
 ) -> None:
     expected = None if hours_ago is None else NOW - timedelta(hours=hours_ago)
-    assert model_now(clock, readings, STREAMS, 1, NOW) == expected
+    assert model_now(clock, readings, STREAMS, SEEN, NOW) == expected
+
+
+@pytest.mark.parametrize(
+    ("read_for", "known"),
+    [
+        (None, False),
+        (timedelta(0), False),
+        (IDLE_AFTER - timedelta(milliseconds=1), False),
+        (IDLE_AFTER, True),
+    ],
+)
+def test_a_partition_without_a_model_holds_it_back_until_it_was_read_for_long(
+    read_for: timedelta | None, known: bool
+) -> None:
+    """Else a model is judged on the half of its partitions that was read first."""
+    through_at = None if read_for is None else SEEN.seen_at + read_for
+    readings = [
+        reading("predictions", 0, 0, 5),
+        reading("labels", 0, 0, 6),
+        Reading("labels", 1, through_at, {2: NOW}),
+    ]
+    expected = NOW - timedelta(hours=6) if known else None
+    assert model_now(Clock.EVENT, readings, STREAMS, SEEN, NOW) == expected
