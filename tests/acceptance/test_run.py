@@ -54,12 +54,12 @@ def evaluations(engine: Engine) -> list[tuple[object, ...]]:
 
 
 def test_a_daemon_killed_again_and_again_counts_and_judges_as_a_backtest(
-    any_kafka: TestKafka, engine: Engine, tmp_path: Path
+    kafka: TestKafka, engine: Engine, tmp_path: Path
 ) -> None:
     """kill -9 at random moments; then every count, verdict and alert equals the files' own."""
     events = stream()
     config = "defaults: {segments: [country]}\n"
-    calmon = product(any_kafka, _url(engine), tmp_path, config)
+    calmon = product(kafka, _url(engine), tmp_path, config)
     predictions, labels = written(events, tmp_path)
     total = len(events.score) + len(events.label)
     rng = random.Random(3)
@@ -95,6 +95,20 @@ def test_a_daemon_killed_again_and_again_counts_and_judges_as_a_backtest(
     with engine.connect() as connection:
         told = connection.execute(text("SELECT count(*) FROM audit.alerts")).scalar_one()
     assert told == len(alerts) + sum(a.episode.resolved_at is not None for a in alerts)
+
+
+def test_the_mock_cluster_of_the_demo_carries_the_main_job_too(
+    mock_kafka: TestKafka, engine: Engine, tmp_path: Path
+) -> None:
+    events = stream(days=5)
+    calmon = product(mock_kafka, _url(engine), tmp_path)
+    predictions, labels = written(events, tmp_path)
+    total = len(events.score) + len(events.label)
+    printed = calmon.run("replay", str(predictions), str(labels), "--json")
+    assert json.loads(printed) == {"published": total, "labels_without_prediction": 0}
+    with calmon.running():
+        calmon.wait_for_messages(PaneStore(engine), total)
+    assert counts_by_version(engine) == expected_counts(count(events, lambda _: Policy()))
 
 
 def _url(engine: Engine) -> str:

@@ -286,16 +286,16 @@ def test_a_real_kafka_that_was_killed_comes_back_with_what_it_held(
         client.close()
 
 
-def test_the_mock_keeps_5_mib_of_a_partition_and_forgets_the_oldest(kafka: TestKafka) -> None:
-    topic = kafka.topic("predictions", partitions=1)
+def test_the_mock_keeps_5_mib_of_a_partition_and_forgets_the_oldest(mock_kafka: TestKafka) -> None:
+    topic = mock_kafka.topic("predictions", partitions=1)
     producer = KafkaProducer(
-        bootstrap_servers=kafka.server.bootstrap, api_version=kafka.server.api_version
+        bootstrap_servers=mock_kafka.server.bootstrap, api_version=mock_kafka.server.api_version
     )
     count, size = 7000, 1000
     for _ in range(count):
         producer.send(topic, value=bytes(size))
     producer.close()
-    client = consumer(kafka)
+    client = consumer(mock_kafka)
     try:
         partition = TopicPartition(topic, 0)
         oldest = client.beginning_offsets([partition])[partition]

@@ -104,15 +104,18 @@ def tallied(pipeline: Pipeline) -> Counter[tuple[str, int]]:
     return kinds
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize(
+    ("server", "seed"), [("mock_kafka", 1), ("real_kafka", 1), ("real_kafka", 2)]
+)
 def test_counts_equal_the_dictionary_whenever_the_worker_dies(
-    any_kafka: TestKafka, engine: Engine, seed: int
+    request: pytest.FixtureRequest, engine: Engine, server: str, seed: int
 ) -> None:
+    kafka: TestKafka = request.getfixturevalue(server)
     rng = random.Random(seed)
     wild = events(seed, 1500)
     naive = Dictionary()
     naive.feed(wild)
-    pipeline = Pipeline.on(any_kafka, engine, lambda _: POLICY)
+    pipeline = Pipeline.on(kafka, engine, lambda _: POLICY)
     messages = [message(event) for event in wild]
     pipeline.publish([*messages[:700], *BAD, *messages[700:]])
     total = len(messages) + len(BAD)
