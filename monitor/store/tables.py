@@ -262,6 +262,12 @@ dead_letter = Table(
     Column("value", LargeBinary, comment="Message as received, up to 1 MiB"),
     _at("published_at", "Kafka's timestamp of the message", nullable=True),
     _recorded(),
+    _at("resolved_at", "When it was replayed or dropped; null while it waits", nullable=True),
+    _text(
+        "resolution", "replayed (published again) or dropped (key and value emptied)", nullable=True
+    ),
+    _text("resolved_by", "Who replayed or dropped it", nullable=True),
+    _text("resolution_reason", "Why, or where it was published again", nullable=True),
     PrimaryKeyConstraint("topic", "partition", "offset"),
     comment="Messages that could not be used",
 )
