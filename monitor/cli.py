@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 from rich.console import Console
 
-from monitor import __version__, daemon, printing
+from monitor import __version__, daemon, deadletter_cli, printing
 from monitor.config import ConfigError, Settings, describe, describe_text, load
 from monitor.core.bins import BinCounts
 from monitor.core.claims import Series
@@ -24,6 +24,7 @@ from monitor.core.reports import series_report
 from monitor.ingest.consumer import KafkaUnavailable
 from monitor.ingest.files import FileError, read_labels, read_predictions, read_scored, with_models
 from monitor.ingest.replay import PublishError, arrival_order, producer, publish
+from monitor.ingest.taking_over import MessagesLost, UnequalPartitions
 from monitor.logs import configure_logs
 from monitor.store.engine import DatabaseUnavailable, connect
 from monitor.store.history import HistoryStore
@@ -49,6 +50,7 @@ baseline = typer.Typer(help="What models are compared with.", no_args_is_help=Tr
 app.add_typer(db, name="db")
 app.add_typer(config, name="config")
 app.add_typer(baseline, name="baseline")
+app.add_typer(deadletter_cli.app, name="deadletter")
 
 MENDABLE = (
     ConfigError,
@@ -56,6 +58,8 @@ MENDABLE = (
     SchemaError,
     DatabaseUnavailable,
     KafkaUnavailable,
+    MessagesLost,
+    UnequalPartitions,
     PublishError,
     ValueError,
 )

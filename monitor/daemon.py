@@ -177,7 +177,7 @@ def _ingesting(settings: Settings) -> Worker:
     ingest = settings.ingest
     store = IngestStore(connect(database_url(settings), name="calmon ingest"))
     book = SeriesBook(store, settings.policy_for)
-    consumer = open_consumer(options, ingest.group, ingest.batch_events)
+    consumer = open_consumer(options, ingest.group, ingest.batch_events, ingest.session_timeout)
     return Worker(
         consumer,
         store,
@@ -186,6 +186,7 @@ def _ingesting(settings: Settings) -> Worker:
             topics(settings),
             owner=f"{socket.gethostname()}:{os.getpid()}",
             start_from=ingest.start_from,
+            on_lost_messages=ingest.on_lost_messages,
             max_future_skew=ingest.max_future_skew,
             batch_events=ingest.batch_events,
             flush_every=ingest.flush_every,

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from monitor.config.settings import Settings
 
 _FINGERPRINT_SHOWN = 12
+_INGEST_SPANS = ("max_future_skew", "flush_every", "session_timeout")
 _SPANS = ("pane", "cohort", "label_horizon", "correction_horizon", "window")
 
 
@@ -29,11 +30,8 @@ def describe(settings: Settings) -> dict[str, object]:
         "auto_register": settings.auto_register,
         "clock": settings.clock,
         "tick_every_s": settings.tick_every.total_seconds(),
-        "ingest": ingest.model_dump(exclude={"max_future_skew", "flush_every"})
-        | {
-            "max_future_skew_s": ingest.max_future_skew.total_seconds(),
-            "flush_every_s": ingest.flush_every.total_seconds(),
-        },
+        "ingest": ingest.model_dump(exclude=set(_INGEST_SPANS))
+        | {f"{name}_s": getattr(ingest, name).total_seconds() for name in _INGEST_SPANS},
         "routing": settings.routing.model_dump(),
         "defaults": _policy(settings.defaults),
         "models": {model: _policy(policy) for model, policy in settings.declared.items()},

@@ -20,6 +20,7 @@ from monitor.config.values import (
     Name,
     PaneSpan,
     PositiveSpan,
+    SessionSpan,
     Span,
     TickSpan,
     TopicName,
@@ -89,6 +90,18 @@ class IngestKeys(Keys):
         parse_span("2s"),
         "Longest time until counts of a batch are written as a delta.",
         example="10s",
+    )
+    session_timeout: SessionSpan = _key(
+        parse_span("15s"),
+        "How long a killed worker keeps its partitions from the others; 1s to 5m, and within what "
+        "the brokers allow.",
+        example="45s",
+    )
+    on_lost_messages: Literal["stop", "record_gap"] = _key(
+        "stop",
+        "What to do when Kafka deleted messages before they were counted: stop with an error, or "
+        "write the gap to the database and go on.",
+        example="record_gap",
     )
 
 
@@ -225,6 +238,13 @@ class PolicyKeys(Keys):
             "Segment fields of the events to watch one by one, beside the whole.",
             example="[country, device]",
         )
+    )
+    sample_rate: float = _key(
+        DEFAULT.sample_rate,
+        "Share of the predictions that is counted, chosen by a hash of their id, labels with them.",
+        example="0.1",
+        ge=1e-6,
+        le=1,
     )
     runbook_url: WebAddress | None = _key(
         DEFAULT.runbook_url,

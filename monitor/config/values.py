@@ -60,6 +60,14 @@ def tick_length(span: timedelta) -> timedelta:
     return span
 
 
+def session_length(span: timedelta) -> timedelta:
+    """The span, if a consumer group can keep to it: 1 second to 5 minutes."""
+    if not timedelta(seconds=1) <= span <= timedelta(minutes=5):
+        message = f"{span_text(span)} is out of range; use 1s to 5m"
+        raise ValueError(message)
+    return span
+
+
 def name(text: str) -> str:
     """The text, if it can stand for a model or a consumer group."""
     if not text or text != text.strip() or not text.isprintable() or len(text) > _LONGEST_NAME:
@@ -125,6 +133,7 @@ Span = Annotated[timedelta, BeforeValidator(parse_span)]
 PositiveSpan = Annotated[timedelta, BeforeValidator(parse_span), AfterValidator(positive)]
 PaneSpan = Annotated[timedelta, BeforeValidator(parse_span), AfterValidator(whole_pane)]
 TickSpan = Annotated[timedelta, BeforeValidator(parse_span), AfterValidator(tick_length)]
+SessionSpan = Annotated[timedelta, BeforeValidator(parse_span), AfterValidator(session_length)]
 Moment = Annotated[datetime, BeforeValidator(parse_moment)]
 Name = Annotated[str, AfterValidator(name)]
 Dimension = Annotated[str, AfterValidator(segment_dimension)]

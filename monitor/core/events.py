@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from numpy.typing import NDArray
@@ -37,9 +38,15 @@ class PredictionColumns:
         """No predictions."""
         return cls(_u64(), _i32(), _i32(), _i64(), _f64())
 
-    def take(self, chosen: NDArray[np.bool_] | NDArray[np.intp]) -> Self:
-        """The chosen elements, by mask or by position."""
+    def take(self, chosen: NDArray[np.bool_] | NDArray[np.intp] | slice) -> Self:
+        """The chosen elements, by mask, by position or as a span."""
         return type(self)(*(getattr(self, field.name)[chosen] for field in fields(self)))
+
+    @classmethod
+    def concatenated(cls, parts: Sequence[Self]) -> Self:
+        """All parts (one at least) in this order."""
+        names = [field.name for field in fields(cls)]
+        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
 
     def __len__(self) -> int:
         return len(self.key)
@@ -60,9 +67,15 @@ class LabelColumns:
         """No labels."""
         return cls(_u64(), _i32(), _i32(), _i64(), _f64())
 
-    def take(self, chosen: NDArray[np.bool_] | NDArray[np.intp]) -> Self:
-        """The chosen elements, by mask or by position."""
+    def take(self, chosen: NDArray[np.bool_] | NDArray[np.intp] | slice) -> Self:
+        """The chosen elements, by mask, by position or as a span."""
         return type(self)(*(getattr(self, field.name)[chosen] for field in fields(self)))
+
+    @classmethod
+    def concatenated(cls, parts: Sequence[Self]) -> Self:
+        """All parts (one at least) in this order."""
+        names = [field.name for field in fields(cls)]
+        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
 
     def __len__(self) -> int:
         return len(self.key)

@@ -39,14 +39,17 @@ class Applied:
     """Effect of one batch.
 
     predictions and labels are the events that changed a row: what must be made durable. Applied
-    again to an empty index, in order, they give the same state. anchor_ms: for each of these
-    labels the time by which its row will be evicted (prediction time, where it is known).
+    again to an empty index, in order, they give the same state. Labels that had waited for a
+    prediction stand here again with it. anchor_ms: prediction time of each of these labels, NO_TIME
+    where the prediction has not come.
+    delay_ms: label time less prediction time, of every label that found its prediction now.
     """
 
     cells: Cells
     predictions: PredictionColumns
     labels: LabelColumns
     anchor_ms: NDArray[np.int64]
+    delay_ms: NDArray[np.int64]
     tallies: Counter[Tally]
 
 
@@ -65,27 +68,56 @@ class JoinIndex:
 
     def apply(self, predictions: PredictionColumns, labels: LabelColumns) -> Applied:
         """Apply one batch, predictions before labels, and return its effect."""
+        touched, rows = self._rows_of(predictions, labels)
+        before = self._standing(touched)
         tallies: Counter[Tally] = Counter()
+        written = self._update(predictions, labels, rows, tallies)
+        joined = self._rows.series[written.label_rows] >= 0
+        anchor_ms = np.where(joined, self._rows.ts_ms[written.label_rows], NO_TIME)
+        return Applied(
+            self._difference(touched, before),
+            predictions.take(written.accepted),
+            written.labels,
+            anchor_ms,
+            (written.labels.ts_ms - anchor_ms)[joined],
+            tallies,
+        )
+
+    def restore(self, predictions: PredictionColumns, labels: LabelColumns) -> None:
+        """As apply, with events whose effect is known and was counted before."""
+        _, rows = self._rows_of(predictions, labels)
+        self._update(predictions, labels, rows, Counter())
+
+    def _rows_of(
+        self, predictions: PredictionColumns, labels: LabelColumns
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Rows touched by a batch, each once; and the row of each of its events."""
         keys, inverse = np.unique(
             np.concatenate([predictions.key, labels.key]), return_inverse=True
         )
         touched = self._rows_by_key.rows(keys)
         self._rows.grow(len(self._rows_by_key))
-        rows = touched[inverse]
-        before_key, before_sums = self._contribution(touched)
+        return touched, touched[inverse]
+
+    def _update(
+        self,
+        predictions: PredictionColumns,
+        labels: LabelColumns,
+        rows: NDArray[np.int64],
+        tallies: Counter[Tally],
+    ) -> _Written:
+        """Write a batch into its rows."""
         accepted, early_rows, early = self._place(predictions, rows[: len(predictions)], tallies)
-        self._settle(early_rows, early, tallies)
-        settled = self._settle(rows[len(predictions) :], labels, tallies)
-        after_key, after_sums = self._contribution(touched)
-        return Applied(
-            Cells.of(
-                np.concatenate([before_key, after_key]),
-                np.concatenate([-before_sums, after_sums]),
-            ),
-            predictions.take(accepted),
-            labels.take(settled),
-            self._rows.ts_ms[rows[len(predictions) :][settled]],
-            tallies,
+        late_rows = rows[len(predictions) :]
+        if not len(early_rows):
+            settled = self._settle(late_rows, labels, tallies)
+            return _Written(accepted, labels.take(settled), late_rows[settled])
+        of_early = self._settle(early_rows, early, tallies)
+        settled = self._settle(late_rows, labels, tallies)
+        return _Written(
+            accepted,
+            LabelColumns.concatenated([early.take(of_early), labels.take(settled)]),
+            np.concatenate([early_rows[of_early], late_rows[settled]]),
         )
 
     def evict(self, cutoff_ms: NDArray[np.int64]) -> Counter[Tally]:
@@ -129,8 +161,10 @@ class JoinIndex:
         """
         held = self._rows
         candidates = np.flatnonzero(held.series[rows] < 0)
-        _, first = np.unique(rows[candidates], return_index=True)
-        accepted = np.sort(candidates[first])
+        if _repeats(rows[candidates]):
+            _, first = np.unique(rows[candidates], return_index=True)
+            candidates = np.sort(candidates[first])
+        accepted = candidates
         placed = rows[accepted]
         early_rows, early = self._release(placed)
         held.series[placed] = predictions.series[accepted]
@@ -174,6 +208,8 @@ class JoinIndex:
         self, rows: NDArray[np.int64], labels: LabelColumns, tallies: Counter[Tally]
     ) -> NDArray[np.bool_]:
         """Apply labels in arrival order; returns which of them changed a row."""
+        if not _repeats(rows) and (self._rows.series[rows] >= 0).all():
+            return self._settle_joined(rows, labels, tallies)
         settled = np.zeros(len(rows), dtype=np.bool_)
         for turn in _one_per_row(rows):
             predicted = self._rows.series[rows[turn]] >= 0
@@ -191,11 +227,13 @@ class JoinIndex:
         age_ms = labels.ts_ms - held.ts_ms[rows]
         expired = age_ms > table.correction_horizon_ms[series]
         late = age_ms > table.label_horizon_ms[series]
-        slot_ms = np.where(late, held.late_ms[rows], held.label_ms[rows])
+        late_ms, late_label = held.late.get(rows)
+        label_ms, label = held.label_ms[rows], held.label[rows]
+        slot_ms = np.where(late, late_ms, label_ms)
         stale = ~expired & (labels.ts_ms < slot_ms)
-        is_late_held = held.late_ms[rows] != NO_TIME
-        current = np.where(is_late_held, held.late_label[rows], held.label[rows])
-        has_current = is_late_held | (held.label_ms[rows] != NO_TIME)
+        is_late_held = late_ms != NO_TIME
+        current = np.where(is_late_held, late_label, label)
+        has_current = is_late_held | (label_ms != NO_TIME)
         usable = ~expired & ~stale
         same = usable & has_current & _equal(current, labels.label)
         changed = usable & ~same
@@ -211,13 +249,12 @@ class JoinIndex:
         ):
             count_by_series(tallies, kind, series[mask], table.model)
         on_time, past = usable & ~late, usable & late
-        slot = np.where(late, held.late_label[rows], held.label[rows])
+        slot = np.where(late, late_label, label)
         unchanged = (labels.ts_ms == slot_ms) & _equal(slot, labels.label)
         written: NDArray[np.bool_] = usable & ~unchanged
         held.label_ms[rows[on_time]] = labels.ts_ms[on_time]
         held.label[rows[on_time]] = labels.label[on_time]
-        held.late_ms[rows[past]] = labels.ts_ms[past]
-        held.late_label[rows[past]] = labels.label[past]
+        held.late.put(rows[past], labels.ts_ms[past], labels.label[past])
         return written
 
     def _hold(
@@ -249,24 +286,89 @@ class JoinIndex:
             kept[position] = True
         return kept
 
-    def _contribution(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Cell key and sums that these rows add: a prediction, its on-time label, its late one."""
-        held, table = self._rows, self._table
-        rows = rows[held.series[rows] >= 0]
-        series, score = held.series[rows], held.score[rows]
-        pane = pane_start_s(held.ts_ms[rows], table.pane_s[series])
-        bin_ = bin_index(score)
-        rule, low, high = table.rule[series], table.low[series], table.high[series]
+    def _standing(self, rows: NDArray[np.int64]) -> _Standing:
+        """What these rows add to the counts now: copies, which an update leaves alone."""
+        predicted = self._rows.series[rows] >= 0
+        label = np.where(predicted, self._rows.label[rows], np.nan)
+        late_ms, late_label = self._rows.late.get(rows)
+        return _Standing(predicted, label, late_ms != NO_TIME, late_label)
 
-        def labelled_sums(label: NDArray[np.float64]) -> NDArray[np.int64]:
-            return row_sums(score, ~np.isnan(label), outcomes(rule, low, high, label))
+    def _difference(self, rows: NDArray[np.int64], before: _Standing) -> Cells:
+        """Cells that `rows` add now, less those that they added `before`."""
+        after = self._standing(rows)
+        new = after.predicted & ~before.predicted
+        relabelled = ~_equal(before.label, after.label)
+        on_time = np.flatnonzero(new | relabelled)
+        sums = self._label_sums(rows, after.label, on_time)
+        sums -= self._label_sums(rows, before.label, on_time)
+        sums[:, 0] = new[on_time]
+        key = self._cell_keys(rows[on_time], late=False)
+        if not (before.late.any() or after.late.any()):
+            return Cells.of(key, sums)
+        late = np.flatnonzero(before.late | after.late)
+        late_sums = self._label_sums(rows, after.late_label, late)
+        late_sums -= after.late[late][:, None] * self._label_sums(rows, after.label, late)
+        late_sums -= self._label_sums(rows, before.late_label, late)
+        late_sums += before.late[late][:, None] * self._label_sums(rows, before.label, late)
+        return Cells.of(
+            np.concatenate([key, self._cell_keys(rows[late], late=True)]),
+            np.concatenate([sums, late_sums]),
+        )
 
-        on_time = labelled_sums(held.label[rows])
-        is_late = held.late_ms[rows] != NO_TIME
-        change = np.where(is_late[:, None], labelled_sums(held.late_label[rows]) - on_time, 0)
-        never = np.zeros(len(rows), dtype=np.bool_)
-        keys = [cell_key(series, pane, never, bin_), cell_key(series, pane, ~never, bin_)]
-        return np.concatenate(keys), np.concatenate([on_time, change]).reshape(-1, N_SUMS)
+    def _label_sums(
+        self, rows: NDArray[np.int64], label: NDArray[np.float64], chosen: NDArray[np.intp]
+    ) -> NDArray[np.int64]:
+        """What the labels of `rows[chosen]` add to their cells; nothing for a NaN label."""
+        sums = np.zeros((len(chosen), N_SUMS), dtype=np.int64)
+        with_label = np.flatnonzero(~np.isnan(label[chosen]))
+        if len(with_label):
+            labelled = rows[chosen[with_label]]
+            series, table = self._rows.series[labelled], self._table
+            outcome = outcomes(
+                table.rule[series], table.low[series], table.high[series], label[chosen[with_label]]
+            )
+            everywhere = np.ones(len(labelled), dtype=np.bool_)
+            sums[with_label] = row_sums(self._rows.score[labelled], everywhere, outcome)
+            sums[:, 0] = 0
+        return sums
+
+    def _cell_keys(self, rows: NDArray[np.int64], *, late: bool) -> NDArray[np.int64]:
+        held = self._rows
+        series = held.series[rows]
+        return cell_key(
+            series,
+            pane_start_s(held.ts_ms[rows], self._table.pane_s[series]),
+            np.full(len(rows), late),
+            bin_index(held.score[rows]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """What of a batch changed a row: positions of predictions; labels, and the rows they changed.
+
+    Labels that had waited for one of the predictions come first.
+    """
+
+    accepted: NDArray[np.intp]
+    labels: LabelColumns
+    label_rows: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class _Standing:
+    """What rows add to the counts: predictions, on-time labels, and labels past the horizon."""
+
+    predicted: NDArray[np.bool_]
+    label: NDArray[np.float64]
+    late: NDArray[np.bool_]
+    late_label: NDArray[np.float64]
+
+
+def _repeats(rows: NDArray[np.int64]) -> bool:
+    """Whether a row stands twice among these."""
+    ordered = np.sort(rows)
+    return bool((ordered[1:] == ordered[:-1]).any())
 
 
 def _equal(

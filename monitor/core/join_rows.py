@@ -1,7 +1,8 @@
 """Rows of the join index, as columns.
 
-Guarantees: row i of every column is one prediction, or the labels that came before it. Must never:
-decide anything; `join.py` does.
+Guarantees: row i of every column is one prediction, or the labels that came before it; a row
+takes 38 bytes, and room that no row has taken yet takes none. Must never: decide anything;
+`join.py` does.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from monitor.core.key_table import ABSENT, KeyTable
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -17,36 +20,46 @@ NO_TIME = int(np.iinfo(np.int64).min)
 """Time of a label slot that holds nothing; older than every label."""
 VACANT = int(np.iinfo(np.int32).min)
 """Series of a row that nothing has touched yet."""
+MAX_SHARDS = 1 << 16
+"""Shards are partitions; a row keeps its own in 16 bits."""
+
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+"""2^64 / golden ratio: spreads row numbers over the table (Knuth, TAOCP 3, 6.4)."""
 
 
 class JoinRows:
     """series >= 0: index of the prediction's series; -1 - model: labels that wait for it.
 
     ts_ms: prediction time, or the time of the first waiting label. label and label_ms: the
-    newest label within the label horizon (or the first waiting one); late_label and late_ms: the
-    newest past it. A NaN label with a time is a retraction.
+    newest label within the label horizon (or the first waiting one); `late`: the newest past it.
+    A NaN label with a time is a retraction.
     """
 
     def __init__(self) -> None:
         self._size = 0
         self.series: NDArray[np.int32] = np.empty(0, dtype=np.int32)
-        self.shard: NDArray[np.int32] = np.empty(0, dtype=np.int32)
+        self.shard: NDArray[np.uint16] = np.empty(0, dtype=np.uint16)
         self.ts_ms: NDArray[np.int64] = np.empty(0, dtype=np.int64)
         self.score: NDArray[np.float64] = np.empty(0, dtype=np.float64)
         self.label: NDArray[np.float64] = np.empty(0, dtype=np.float64)
         self.label_ms: NDArray[np.int64] = np.empty(0, dtype=np.int64)
-        self.late_label: NDArray[np.float64] = np.empty(0, dtype=np.float64)
-        self.late_ms: NDArray[np.int64] = np.empty(0, dtype=np.int64)
+        self.late = LateLabels()
 
     def grow(self, size: int) -> None:
-        """Make room for `size` rows; new ones are vacant."""
-        if size <= self._size:
+        """Have `size` rows; new ones are vacant."""
+        before = self._size
+        if size <= before:
             return
-        more = max(size, self._size + self._size // 2, 1024) - self._size
+        room = len(self.series)
         for name, vacant in _VACANT_ROW.items():
             column = getattr(self, name)
-            setattr(self, name, np.concatenate([column, np.full(more, vacant, column.dtype)]))
-        self._size += more
+            if size > room:
+                larger = np.empty(max(size, room + room // 2, 1024), dtype=column.dtype)
+                larger[:before] = column[:before]
+                setattr(self, name, larger)
+                column = larger
+            column[before:size] = vacant
+        self._size = size
 
     def reordered(self, positions: NDArray[np.intp], new_rows: NDArray[np.int64]) -> JoinRows:
         """Only the rows at `positions`, put at `new_rows`."""
@@ -54,7 +67,52 @@ class JoinRows:
         moved.grow(len(positions))
         for name in _VACANT_ROW:
             getattr(moved, name)[new_rows] = getattr(self, name)[positions]
+        late_ms, late_label = self.late.get(positions)
+        kept = late_ms != NO_TIME
+        moved.late.put(new_rows[kept], late_ms[kept], late_label[kept])
         return moved
+
+
+class LateLabels:
+    """Label time (ms) and label past the label horizon, of the few rows that have one."""
+
+    def __init__(self) -> None:
+        self._places = KeyTable()
+        self._ms: NDArray[np.int64] = np.empty(0, dtype=np.int64)
+        self._label: NDArray[np.float64] = np.empty(0, dtype=np.float64)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def get(
+        self, rows: NDArray[np.intp] | NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Time and label of each row; NO_TIME and NaN where there is none."""
+        ms = np.full(len(rows), NO_TIME, dtype=np.int64)
+        label = np.full(len(rows), np.nan)
+        if len(self):
+            place = self._places.find(_spread(rows))
+            held = place != ABSENT
+            ms[held], label[held] = self._ms[place[held]], self._label[place[held]]
+        return ms, label
+
+    def put(
+        self, rows: NDArray[np.int64], ms: NDArray[np.int64], label: NDArray[np.float64]
+    ) -> None:
+        """Set time and label of rows, none of them twice."""
+        if not len(rows):
+            return
+        place = self._places.rows(_spread(rows))
+        more = len(self._places) - len(self._ms)
+        if more > 0:
+            room = np.zeros(max(more, len(self._ms) // 2))
+            self._ms = np.concatenate([self._ms, room.astype(np.int64)])
+            self._label = np.concatenate([self._label, room])
+        self._ms[place], self._label[place] = ms, label
+
+
+def _spread(rows: NDArray[np.intp] | NDArray[np.int64]) -> NDArray[np.uint64]:
+    return rows.astype(np.uint64) * _GOLDEN
 
 
 _VACANT_ROW: dict[str, int | float] = {
@@ -64,6 +122,4 @@ _VACANT_ROW: dict[str, int | float] = {
     "score": 0.0,
     "label": float("nan"),
     "label_ms": NO_TIME,
-    "late_label": float("nan"),
-    "late_ms": NO_TIME,
 }

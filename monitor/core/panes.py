@@ -70,7 +70,7 @@ class Cells:
         """Canonical cells from any rows: rows of one key are added, zero cells dropped."""
         if not len(key):
             return cls.empty()
-        order = np.argsort(key, kind="stable")
+        order = np.argsort(key)  # not stable: the sum of integers has no order
         ordered = key[order]
         starts = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
         merged = np.add.reduceat(sums[order], starts, axis=0)

@@ -48,6 +48,7 @@ class Policy:
     correction_horizon: age until which late and corrected labels still change the counts.
     window: span of the newest sealed cohorts that metrics are shown for.
     tolerance: smallest change of calibration (mean |shift| of probability) worth an alert.
+    sample_rate: share of the predictions that is counted, chosen by a hash of their id.
     alarm_at: threshold A of the e-detector, in labels: average run length to a false alarm >= A.
     """
 
@@ -63,6 +64,7 @@ class Policy:
     min_coverage: float = 0.2
     alarm_at: float = 1e6
     segments: tuple[str, ...] = ()
+    sample_rate: float = 1.0
     runbook_url: str | None = None
     slack_channel: str | None = None
 
@@ -72,6 +74,11 @@ class Policy:
             "baseline": {"from": _RULE_NAMES[type(self.baseline)]}
             | {key: _plain(value) for key, value in asdict(self.baseline).items()}
         }
+
+    @property
+    def sample_ppm(self) -> int:
+        """The sample rate in parts per million, at least one."""
+        return max(1, round(self.sample_rate * 1_000_000))
 
     @property
     def fingerprint(self) -> str:

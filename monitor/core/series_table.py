@@ -20,9 +20,17 @@ if TYPE_CHECKING:
     from monitor.core.claims import Series
 
 
+EVERY_PPM = 1_000_000
+"""Sample rate, in parts per million, at which every prediction is counted."""
+
+
 @dataclass(frozen=True, slots=True)
 class SeriesRules:
-    """How one series is counted. `low` and `high` are the references of its outcome rule."""
+    """How one series is counted.
+
+    `low` and `high` are the references of its outcome rule; of a million predictions `sample_ppm`
+    are counted.
+    """
 
     model: int
     pane_s: int
@@ -31,6 +39,7 @@ class SeriesRules:
     rule: OutcomeRule = OutcomeRule.EQUALS
     low: float = 1.0
     high: float = 1.0
+    sample_ppm: int = EVERY_PPM
 
 
 class SeriesTable:

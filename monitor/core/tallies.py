@@ -31,6 +31,8 @@ class TallyKind(StrEnum):
     LATE_LABEL = "late_label"  # past the label horizon; counted, but not in a sealed pane
     EXPIRED_LABEL = "expired_label"  # past the correction horizon; not counted
     UNMATCHED_LABEL = "unmatched_label"  # its prediction never came
+    UNSAMPLED_PREDICTION = "unsampled_prediction"  # left out by the policy's sample_rate
+    UNSAMPLED_LABEL = "unsampled_label"
 
 
 class Tally(NamedTuple):
@@ -48,11 +50,15 @@ def count_by_series(
     model_of: NDArray[np.int32],
 ) -> None:
     """Add one tally of `kind` for each element of `series`."""
+    if not len(series):
+        return
     for index, n in zip(*np.unique(series, return_counts=True), strict=True):
         into[Tally(kind, int(model_of[index]), int(index))] += int(n)
 
 
 def count_by_model(into: Counter[Tally], kind: TallyKind, model: NDArray[np.int32]) -> None:
     """Add one tally of `kind` for each element of `model`."""
+    if not len(model):
+        return
     for index, n in zip(*np.unique(model, return_counts=True), strict=True):
         into[Tally(kind, int(index), NO_SERIES)] += int(n)

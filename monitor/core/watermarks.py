@@ -16,13 +16,25 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+_DENSE = 8
+"""Pairs an event up to which a table of all pairs is quicker than sorting."""
+
+
 def group_by_stream(
     partition: NDArray[np.int32], model: NDArray[np.int32]
 ) -> tuple[NDArray[np.int64], NDArray[np.intp]]:
     """Distinct (partition, model) pairs, shape (groups, 2), and each event's group."""
-    packed = partition.astype(np.int64) << 32 | model
-    distinct, group = np.unique(packed, return_inverse=True)
-    return np.column_stack([distinct >> 32, distinct & 0xFFFFFFFF]), group
+    width = int(model.max(initial=0)) + 1
+    code = partition.astype(np.int64) * width + model
+    size = int(code.max(initial=-1)) + 1
+    if size > _DENSE * (len(code) + 1):
+        distinct, group = np.unique(code, return_inverse=True)
+    else:
+        present = np.zeros(size, dtype=np.bool_)
+        present[code] = True
+        distinct = np.flatnonzero(present)
+        group = (np.cumsum(present) - 1)[code]
+    return np.column_stack([distinct // width, distinct % width]), group
 
 
 def advance(

@@ -6,6 +6,7 @@ Must never: hand out records of a batch that failed its checksum.
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from kafka import KafkaConsumer
@@ -16,9 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 
-SESSION_TIMEOUT_MS = 15_000
-"""How long a killed worker keeps its partitions from the others."""
-
+SESSION_TIMEOUT = timedelta(seconds=15)
 CLOSE_TIMEOUT_MS = 3_000
 """Leaving the group is a courtesy; a broker that does not answer must not hold up the end."""
 
@@ -27,18 +26,27 @@ class KafkaUnavailable(Exception):  # noqa: N818  # a state to mend outside, not
     """No broker answers."""
 
 
-def open_consumer(options: Mapping[str, object], group: str, batch_events: int) -> KafkaConsumer:
+def open_consumer(
+    options: Mapping[str, object],
+    group: str,
+    batch_events: int,
+    session_timeout: timedelta = SESSION_TIMEOUT,
+) -> KafkaConsumer:
     """Member of the group, not yet subscribed; range assignment keeps matching partitions together.
 
-    options: connection settings of kafka-python. Raises KafkaUnavailable.
+    options: connection settings of kafka-python; session_timeout: how long a killed member keeps
+    its partitions from the others. Raises KafkaUnavailable.
     """
+    session_ms = int(session_timeout.total_seconds() * 1000)
     try:
         return KafkaConsumer(
             group_id=group,
             enable_auto_commit=False,
-            auto_offset_reset="earliest",
+            # The worker seeks; a client that chose an offset would lose or double messages.
+            auto_offset_reset="none",
             max_poll_records=min(batch_events, 5000),
-            session_timeout_ms=SESSION_TIMEOUT_MS,
+            session_timeout_ms=session_ms,
+            heartbeat_interval_ms=min(3000, session_ms // 3),
             partition_assignment_strategy=[RangePartitionAssignor],
             **options,
         )

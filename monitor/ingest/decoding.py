@@ -1,34 +1,47 @@
 """A polled batch to columns: every record becomes an event, or a dead letter with its reason.
 
-Guarantees: len(records) = predictions + labels + changes + dead letters; order within a partition
-is kept. Must never: let one bad record hold up the others.
+Guarantees: len(records) = predictions + labels + changes + dead letters + what sampling left out
+(tallied); order within a partition is kept. Must never: let one bad record hold up the others.
+
+A batch without a fault, which is nearly every one, is decoded and checked as a whole; one with a
+fault is decoded record by record. Both give the same.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Protocol
+from itertools import repeat
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
 from xxhash import xxh3_64_intdigest
 
 from monitor.core.events import ChangeEvent, LabelColumns, PredictionColumns
+from monitor.core.tallies import Tally, TallyKind, count_by_model
 from monitor.ingest.formats import (
     MAX_BYTES,
     NEWEST_MS,
+    UNUSABLE,
     LabelEvent,
     PredictionEvent,
     Refusal,
     decode_change,
     decode_label,
+    decode_labels,
     decode_prediction,
+    decode_predictions,
     epoch_ms,
+    refused_label,
+    refused_time,
 )
 from monitor.store.ingest import DeadLetter
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
+
+    from numpy.typing import NDArray
 
     from monitor.ingest.series_book import SeriesBook
 
@@ -44,6 +57,10 @@ class Record(Protocol):
     value: bytes | None
 
 
+_Event = TypeVar("_Event", PredictionEvent, LabelEvent)
+_Decoded = TypeVar("_Decoded", PredictionEvent, LabelEvent, ChangeEvent)
+
+
 @dataclass(frozen=True, slots=True)
 class Decoded:
     """One batch, decoded. Changes are (topic, partition, offset, event)."""
@@ -52,6 +69,7 @@ class Decoded:
     labels: LabelColumns
     changes: list[tuple[str, int, int, ChangeEvent]]
     dead_letters: list[DeadLetter]
+    tallies: Counter[Tally]
 
 
 class Decoding:
@@ -70,86 +88,143 @@ class Decoding:
     ) -> Decoded:
         """Decode records that are sorted by offset within each partition."""
         dead: list[DeadLetter] = []
-        p_events: list[tuple[Record, PredictionEvent]] = []
-        y_events: list[tuple[Record, LabelEvent]] = []
-        c_events: list[tuple[str, int, int, ChangeEvent]] = []
-        for record in predictions:
-            prediction = decode_prediction(record.value, self._latest_ms(record))
-            if isinstance(prediction, Refusal):
-                dead.append(dead_letter(record, prediction))
-            else:
-                p_events.append((record, prediction))
-        for record in labels:
-            label = decode_label(record.value, self._latest_ms(record))
-            if isinstance(label, Refusal):
-                dead.append(dead_letter(record, label))
-            else:
-                y_events.append((record, label))
-        for record in changes:
-            change = decode_change(record.value, self._latest_ms(record))
-            if isinstance(change, Refusal):
-                dead.append(dead_letter(record, change))
-            else:
-                c_events.append((record.topic, record.partition, record.offset, change))
-        self._book.learn(
-            ((e.model, e.version, bytes(e.segments)) for _, e in p_events),
-            (e.model for _, e in y_events),
-        )
+        tallies: Counter[Tally] = Counter()
+        changed = [
+            (record.topic, record.partition, record.offset, change)
+            for record, change in self._one_by_one(changes, decode_change, dead)
+        ]
         return Decoded(
-            self._prediction_columns(p_events, dead),
-            self._label_columns(y_events, dead),
-            c_events,
+            self._predictions(predictions, dead, tallies),
+            self._labels(labels, dead, tallies),
+            changed,
             dead,
+            tallies,
         )
 
-    def key(self, model: str, prediction_id: str) -> int:
-        """Seeded 64-bit hash of what joins a label to its prediction."""
-        return int(xxh3_64_intdigest(f"{len(model)}:{model}{prediction_id}".encode(), self._seed))
+    def keys(self, prediction_ids: Sequence[str], model: NDArray[np.int32]) -> NDArray[np.uint64]:
+        """Seeded 64-bit hashes of what joins a label to its prediction; one an event."""
+        encoded = map(str.encode, prediction_ids)
+        hashed = np.fromiter(
+            map(xxh3_64_intdigest, encoded, repeat(self._seed)), np.uint64, len(prediction_ids)
+        )
+        return hashed ^ self._salts(model)
+
+    def _salts(self, model: NDArray[np.int32]) -> NDArray[np.uint64]:
+        """A constant a model, so that one id under two models makes two keys."""
+        distinct, inverse = np.unique(model, return_inverse=True)
+        salts = [
+            xxh3_64_intdigest(number.to_bytes(4, "big", signed=True), self._seed)
+            for number in distinct.tolist()
+        ]
+        return np.array(salts, dtype=np.uint64)[inverse]
+
+    def _predictions(
+        self, records: Sequence[Record], dead: list[DeadLetter], tallies: Counter[Tally]
+    ) -> PredictionColumns:
+        records, events = self._events(records, decode_predictions, decode_prediction, dead)
+        series = self._book.series([(e.model, e.version, bytes(e.segments)) for e in events])
+        ts_ms = _times([e.ts for e in events])
+        refused = self._untimely(records, ts_ms) | (series < 0)
+        for i in np.flatnonzero(refused).tolist():
+            why = refused_time(events[i].ts, self._latest_ms(records[i]))
+            dead.append(dead_letter(records[i], why or self._book.refusal(series[i])))
+        model = self._book.model_of(series)
+        key = self.keys([e.prediction_id for e in events], model)
+        columns = PredictionColumns(
+            key,
+            np.array([r.partition for r in records], dtype=np.int32),
+            series,
+            ts_ms,
+            np.array([e.score for e in events], dtype=np.float64),
+        )
+        unsampled = ~refused & (key > self._book.sample_limit(model))
+        count_by_model(tallies, TallyKind.UNSAMPLED_PREDICTION, model[unsampled])
+        dropped = refused | unsampled
+        return columns.take(~dropped) if dropped.any() else columns
+
+    def _labels(
+        self, records: Sequence[Record], dead: list[DeadLetter], tallies: Counter[Tally]
+    ) -> LabelColumns:
+        records, events = self._events(records, decode_labels, decode_label, dead)
+        model = self._book.models([e.model for e in events])
+        ts_ms = _times([e.ts for e in events])
+        retracted = np.array([e.op == "retract" for e in events], dtype=np.bool_)
+        label = _numbers([e.label for e in events])
+        label[retracted] = np.nan
+        refused = self._untimely(records, ts_ms) | (model < 0)
+        refused |= ~retracted & (label != 0) & (label != 1)
+        for i in np.flatnonzero(refused).tolist():
+            why = refused_time(events[i].ts, self._latest_ms(records[i]))
+            why = why or refused_label(events[i]) or self._book.refusal(model[i])
+            dead.append(dead_letter(records[i], why))
+        key = self.keys([e.prediction_id for e in events], model)
+        columns = LabelColumns(
+            key, np.array([r.partition for r in records], dtype=np.int32), model, ts_ms, label
+        )
+        unsampled = ~refused & (key > self._book.sample_limit(model))
+        count_by_model(tallies, TallyKind.UNSAMPLED_LABEL, model[unsampled])
+        dropped = refused | unsampled
+        return columns.take(~dropped) if dropped.any() else columns
+
+    def _events(
+        self,
+        records: Sequence[Record],
+        decode_all: Callable[[Sequence[bytes | None]], list[_Event]],
+        decode_one: Callable[[bytes | None, int], _Event | Refusal],
+        dead: list[DeadLetter],
+    ) -> tuple[Sequence[Record], list[_Event]]:
+        """The records that can be decoded, and their events."""
+        try:
+            return records, decode_all([record.value for record in records])
+        except UNUSABLE:
+            # Which of them it is, and why, is found record by record.
+            found = list(self._one_by_one(records, decode_one, dead))
+            return [record for record, _ in found], [event for _, event in found]
+
+    def _one_by_one(
+        self,
+        records: Sequence[Record],
+        decode: Callable[[bytes | None, int], _Decoded | Refusal],
+        dead: list[DeadLetter],
+    ) -> Iterator[tuple[Record, _Decoded]]:
+        for record in records:
+            found = decode(record.value, self._latest_ms(record))
+            if isinstance(found, Refusal):
+                dead.append(dead_letter(record, found))
+            else:
+                yield record, found
+
+    def _untimely(self, records: Sequence[Record], ts_ms: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which events are newer than their message allows, or outside the times that are kept."""
+        published_ms = np.array([record.timestamp for record in records], dtype=np.int64)
+        latest_ms = np.where(published_ms >= 0, published_ms + self._skew_ms, NEWEST_MS)
+        return (ts_ms > latest_ms) | (ts_ms < 0) | (ts_ms > NEWEST_MS)
 
     def _latest_ms(self, record: Record) -> int:
         return record.timestamp + self._skew_ms if record.timestamp >= 0 else NEWEST_MS
 
-    def _prediction_columns(
-        self, events: list[tuple[Record, PredictionEvent]], dead: list[DeadLetter]
-    ) -> PredictionColumns:
-        rows = []
-        for record, event in events:
-            series = self._book.series((event.model, event.version, bytes(event.segments)))
-            if isinstance(series, Refusal):
-                dead.append(dead_letter(record, series))
-                continue
-            key = self.key(event.model, event.prediction_id)
-            rows.append((key, record.partition, series, epoch_ms(event.ts), event.score))
-        key_, shard, series_, ts_ms, score = zip(*rows, strict=True) if rows else ((),) * 5
-        return PredictionColumns(
-            np.array(key_, dtype=np.uint64),
-            np.array(shard, dtype=np.int32),
-            np.array(series_, dtype=np.int32),
-            np.array(ts_ms, dtype=np.int64),
-            np.array(score, dtype=np.float64),
-        )
 
-    def _label_columns(
-        self, events: list[tuple[Record, LabelEvent]], dead: list[DeadLetter]
-    ) -> LabelColumns:
-        rows = []
-        for record, event in events:
-            model = self._book.model(event.model)
-            if isinstance(model, Refusal):
-                dead.append(dead_letter(record, model))
-                continue
-            retracted = event.op == "retract" or event.label is None
-            label = float("nan") if retracted or event.label is None else float(event.label)
-            key = self.key(event.model, event.prediction_id)
-            rows.append((key, record.partition, model, epoch_ms(event.ts), label))
-        key_, shard, model_, ts_ms, labels = zip(*rows, strict=True) if rows else ((),) * 5
-        return LabelColumns(
-            np.array(key_, dtype=np.uint64),
-            np.array(shard, dtype=np.int32),
-            np.array(model_, dtype=np.int32),
-            np.array(ts_ms, dtype=np.int64),
-            np.array(labels, dtype=np.float64),
-        )
+def _times(moments: Sequence[int | datetime]) -> NDArray[np.int64]:
+    """Epoch milliseconds; most streams send them as numbers, which numpy takes as they are."""
+    try:
+        return np.array(moments, dtype=np.int64)
+    except TypeError:
+        return np.array([epoch_ms(moment) for moment in moments], dtype=np.int64)
+
+
+def _numbers(labels: Sequence[bool | float | None]) -> NDArray[np.float64]:
+    """Labels as doubles; NaN where there is none, infinite where a double cannot hold it."""
+    try:
+        return np.array(labels, dtype=np.float64)
+    except OverflowError:
+        return np.array([_double(label) for label in labels], dtype=np.float64)
+
+
+def _double(label: float | None) -> float:
+    try:
+        return float("nan") if label is None else float(label)
+    except OverflowError:
+        return float("inf")
 
 
 def dead_letter(record: Record, refusal: Refusal) -> DeadLetter:

@@ -8,12 +8,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta, Raw, Struct
 
 from monitor.core.events import ChangeEvent, ChangeKind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+_Event = TypeVar("_Event")
 
 MAX_BYTES = 1 << 20
 NEWEST_MS = 4_000_000_000_000
@@ -64,10 +69,26 @@ class Refusal:
     detail: str
 
 
+UNUSABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, TypeError)
+"""What decoding a whole batch raises when any message in it cannot be used."""
+
 _predictions = msgspec.json.Decoder(PredictionEvent)
 _labels = msgspec.json.Decoder(LabelEvent)
 _changes = msgspec.json.Decoder(_ChangeMessage)
 _segments = msgspec.json.Decoder(dict[str, str | int | float | bool | None])
+
+
+def decode_predictions(values: Sequence[bytes | None]) -> list[PredictionEvent]:
+    """Every message of a batch, times not yet checked; raises one of UNUSABLE if any is bad.
+
+    Who gets one decodes the batch message by message, to learn which and why.
+    """
+    return _decoded(_predictions.decode, values)
+
+
+def decode_labels(values: Sequence[bytes | None]) -> list[LabelEvent]:
+    """As decode_predictions, for labels; whether they are 0 or 1 is not yet checked."""
+    return _decoded(_labels.decode, values)
 
 
 def decode_prediction(value: bytes | None, latest_ms: int) -> PredictionEvent | Refusal:
@@ -79,7 +100,7 @@ def decode_prediction(value: bytes | None, latest_ms: int) -> PredictionEvent | 
         event = _predictions.decode(value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return _refusal(error)
-    return _checked_time(event.ts, latest_ms) or event
+    return refused_time(event.ts, latest_ms) or event
 
 
 def decode_label(value: bytes | None, latest_ms: int) -> LabelEvent | Refusal:
@@ -91,12 +112,7 @@ def decode_label(value: bytes | None, latest_ms: int) -> LabelEvent | Refusal:
         event = _labels.decode(value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return _refusal(error)
-    if event.op == "upsert" and (event.label is None or event.label not in (0, 1)):
-        return Refusal(
-            "bad_label",
-            f"label is {event.label!r}; a binary label is 0 or 1 (use op retract to take one back)",
-        )
-    return _checked_time(event.ts, latest_ms) or event
+    return refused_time(event.ts, latest_ms) or refused_label(event) or event
 
 
 def decode_change(value: bytes | None, latest_ms: int) -> ChangeEvent | Refusal:
@@ -108,7 +124,7 @@ def decode_change(value: bytes | None, latest_ms: int) -> ChangeEvent | Refusal:
         event = _changes.decode(value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return _refusal(error)
-    refused = _checked_time(event.ts, latest_ms)
+    refused = refused_time(event.ts, latest_ms)
     texts = (event.model, event.version or "", event.description)
     if refused is None:
         refused = next((r for r in map(refused_text, texts) if r is not None), None)
@@ -134,6 +150,16 @@ def epoch_ms(moment: int | datetime) -> int:
     return moment if isinstance(moment, int) else (moment - _EPOCH) // _MILLISECOND
 
 
+def refused_label(event: LabelEvent) -> Refusal | None:
+    """Why a label cannot be used, if it cannot."""
+    if event.op == "retract" or (event.label is not None and event.label in (0, 1)):
+        return None
+    return Refusal(
+        "bad_label",
+        f"label is {event.label!r}; a binary label is 0 or 1 (use op retract to take one back)",
+    )
+
+
 def refused_text(value: str) -> Refusal | None:
     """Why a name cannot be stored, if it cannot."""
     try:
@@ -146,6 +172,14 @@ def refused_text(value: str) -> Refusal | None:
 
 
 _EMPTY = Refusal("empty", "the message has no value; publish a JSON object")
+
+
+def _decoded(decode: Callable[[bytes], _Event], values: Sequence[bytes | None]) -> list[_Event]:
+    events = list(map(decode, values))  # type: ignore[arg-type]  # None raises TypeError, as told
+    if max(map(len, values), default=0) > MAX_BYTES:  # type: ignore[arg-type]
+        msg = f"a message has more than {MAX_BYTES} bytes"
+        raise msgspec.DecodeError(msg)
+    return events
 
 
 def _refused_bytes(value: bytes | None) -> Refusal | None:
@@ -164,7 +198,8 @@ def _refusal(error: Exception) -> Refusal:
     return Refusal("not_json", f"not a JSON object: {error}")
 
 
-def _checked_time(ts: int | datetime, latest_ms: int) -> Refusal | None:
+def refused_time(ts: int | datetime, latest_ms: int) -> Refusal | None:
+    """Why a time cannot be used, if it cannot."""
     ms = epoch_ms(ts)
     if ms > latest_ms:
         return Refusal(

@@ -1,7 +1,10 @@
 """The series book: names in events to the numbers that counts are kept under.
 
 Guarantees: a name has one number for ever, whichever worker saw it first. Must never: hold more
-than MAX_SIGHTINGS spellings, whatever is sent.
+than MAX_SIGHTINGS spellings or MAX_REFUSALS reasons, whatever is sent.
+
+What cannot be numbered is given a code below zero, with a reason that `refusal` tells; a code holds
+until the next batch is looked up.
 """
 
 from __future__ import annotations
@@ -11,11 +14,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from monitor.core.claims import POSITIVE, Series, segment_name
-from monitor.core.series_table import SeriesRules, SeriesTable
+from monitor.core.series_table import EVERY_PPM, SeriesRules, SeriesTable
 from monitor.ingest.formats import Refusal, decode_segments, refused_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -23,9 +26,12 @@ if TYPE_CHECKING:
     from monitor.store.ingest import IngestStore
 
 MAX_SIGHTINGS = 200_000
+MAX_REFUSALS = 10_000
 
 Sighting = tuple[str, str, bytes]
 """Model, version and raw segments, as they stood in a message."""
+
+_EVERY_KEY = np.iinfo(np.uint64).max
 
 
 class SeriesBook:
@@ -34,25 +40,75 @@ class SeriesBook:
     def __init__(self, store: IngestStore, policy_for: Callable[[str], Policy | None]) -> None:
         self._store = store
         self._policy_for = policy_for
-        self._models: dict[str, int | Refusal] = {}
-        self._sightings: dict[Sighting, int | Refusal] = {}
+        self._models: dict[str, int] = {}
+        self._sightings: dict[Sighting, int] = {}
+        self._refusals: list[Refusal] = []
+        self._sample_limit = np.empty(0, dtype=np.uint64)
+        self._correction_ms = np.empty(0, dtype=np.int64)
         self.table = SeriesTable()
-        self._take(store.register_series([]))
-        self._models.update(store.model_ids())
+        self.refresh()
 
-    def learn(self, sightings: Iterable[Sighting], models: Iterable[str]) -> None:
-        """Register what is new among these."""
-        if len(self._sightings) > MAX_SIGHTINGS:
+    def refresh(self) -> None:
+        """Learn what other workers registered meanwhile."""
+        self._take(self._store.register_series([]))
+        self._number(self._store.model_ids())
+
+    def series(self, sightings: Sequence[Sighting]) -> NDArray[np.int32]:
+        """Index of the series of each sighting, or a code below zero; shape (n,)."""
+        try:
+            found = [self._sightings[sighting] for sighting in sightings]
+        except KeyError:
+            self._forget_if_full()
+            self._learn(sightings)
+            found = [self._sightings[sighting] for sighting in sightings]
+        return np.array(found, dtype=np.int32)
+
+    def models(self, names: Sequence[str]) -> NDArray[np.int32]:
+        """Number of each model, or a code below zero; shape (n,)."""
+        try:
+            found = [self._models[name] for name in names]
+        except KeyError:
+            self._forget_if_full()
+            self._learn_models(names)
+            found = [self._models[name] for name in names]
+        return np.array(found, dtype=np.int32)
+
+    def refusal(self, code: int) -> Refusal:
+        """Why the events of a code below zero are refused."""
+        return self._refusals[-1 - code]
+
+    def model_of(self, series: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Number of the model of each series; of a refused one the code itself."""
+        if not len(series):
+            return series
+        known = self.table.model[np.maximum(series, 0)]
+        return np.where(series >= 0, known, series).astype(np.int32)
+
+    def sample_limit(self, model: NDArray[np.int32]) -> NDArray[np.uint64]:
+        """Largest key that is counted, for each model; refused ones have any."""
+        return self._sample_limit[np.maximum(model, 0)] if len(model) else _NO_LIMITS
+
+    def correction_ms(self) -> NDArray[np.int64]:
+        """Correction horizon by model number; shape (largest number + 1,)."""
+        return self._correction_ms
+
+    def _forget_if_full(self) -> None:
+        """Drop what was learnt, when there is too much of it; it is learnt again when needed."""
+        if len(self._sightings) > MAX_SIGHTINGS or len(self._refusals) > MAX_REFUSALS:
             self._sightings.clear()
+            self._models = {name: number for name, number in self._models.items() if number >= 0}
+            self._refusals.clear()
+
+    def _learn(self, sightings: Sequence[Sighting]) -> None:
         unknown = [s for s in dict.fromkeys(sightings) if s not in self._sightings]
-        self._learn_models([*models, *(model for model, _, _ in unknown)])
+        self._learn_models([model for model, _, _ in unknown])
         wanted: dict[Sighting, tuple[Series, SeriesRules]] = {}
         for sighting in unknown:
             found = self._describe(sighting)
-            if isinstance(found, Refusal):
-                self._sightings[sighting] = found
-            else:
+            if isinstance(found, tuple):
                 wanted[sighting] = found
+            else:
+                self._sightings[sighting] = found
         new = [(s, r) for s, r in wanted.values() if self.table.find(s, r) is None]
         if new:
             self._take(self._store.register_series(new))
@@ -62,25 +118,7 @@ class SeriesBook:
                 raise LookupError(series)
             self._sightings[sighting] = index
 
-    def series(self, sighting: Sighting) -> int | Refusal:
-        """Index of a learnt series, or why its events are refused."""
-        return self._sightings[sighting]
-
-    def model(self, name: str) -> int | Refusal:
-        """Index of a learnt model, or why its events are refused."""
-        return self._models[name]
-
-    def correction_ms(self) -> NDArray[np.int64]:
-        """Correction horizon by model index; shape (models + 1,)."""
-        known = {name: index for name, index in self._models.items() if isinstance(index, int)}
-        horizons = np.zeros(max(known.values(), default=0) + 1, dtype=np.int64)
-        for name, index in known.items():
-            policy = self._policy_for(name)
-            if policy is not None:
-                horizons[index] = policy.correction_horizon.total_seconds() * 1000
-        return horizons
-
-    def _learn_models(self, names: Iterable[str]) -> None:
+    def _learn_models(self, names: Sequence[str]) -> None:
         new = []
         for name in dict.fromkeys(names):
             if name in self._models:
@@ -94,32 +132,50 @@ class SeriesBook:
             if refused is None:
                 new.append(name)
             else:
-                self._models[name] = refused
+                self._models[name] = self._refused(refused)
         if new:
-            self._models.update(self._store.model_ids(new))
+            self._number(self._store.model_ids(new))
 
-    def _describe(self, sighting: Sighting) -> tuple[Series, SeriesRules] | Refusal:
+    def _describe(self, sighting: Sighting) -> tuple[Series, SeriesRules] | int:
         model, version, raw = sighting
         number, policy = self._models[model], self._policy_for(model)
-        if isinstance(number, Refusal):
+        if number < 0 or policy is None:
             return number
         values = decode_segments(raw)
         if isinstance(values, Refusal):
-            return values
-        if policy is None:  # pragma: no cover  # such a model has a refusal above
-            raise LookupError(model)
+            return self._refused(values)
         segment = segment_name({name: values.get(name, "") for name in policy.segments})
         refused = refused_text(version) or refused_text(segment)
         if refused is not None:
-            return refused
+            return self._refused(refused)
         rules = SeriesRules(
             number,
             int(policy.pane.total_seconds()),
             int(policy.label_horizon.total_seconds()),
             int(policy.correction_horizon.total_seconds()),
+            sample_ppm=policy.sample_ppm,
         )
         return Series(model, version, POSITIVE, segment), rules
+
+    def _refused(self, refusal: Refusal) -> int:
+        self._refusals.append(refusal)
+        return -len(self._refusals)
 
     def _take(self, found: list[tuple[int, Series, SeriesRules]]) -> None:
         for index, series, rules in found:
             self.table.add(index, series, rules)
+
+    def _number(self, found: dict[str, int]) -> None:
+        """Learn the numbers of models, and what their policies say about each event."""
+        self._models.update(found)
+        size = max(found.values(), default=0) + 1
+        self._sample_limit = np.full(size, _EVERY_KEY, dtype=np.uint64)
+        self._correction_ms = np.zeros(size, dtype=np.int64)
+        for name, number in found.items():
+            policy = self._policy_for(name)
+            if policy is not None:
+                self._sample_limit[number] = (policy.sample_ppm << 64) // EVERY_PPM - 1
+                self._correction_ms[number] = policy.correction_horizon.total_seconds() * 1000
+
+
+_NO_LIMITS = np.empty(0, dtype=np.uint64)

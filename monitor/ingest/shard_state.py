@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from monitor.core.events import LabelColumns, PredictionColumns
 from monitor.core.join import JoinIndex
 from monitor.core.join_rows import NO_TIME
 from monitor.core.panes import Cells
@@ -22,15 +24,17 @@ from monitor.store.blocks import Block
 from monitor.store.ingest import Flush
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from monitor.core.events import LabelColumns, PredictionColumns
     from monitor.ingest.decoding import Decoded
     from monitor.ingest.series_book import SeriesBook
     from monitor.store.ingest import IngestStore
     from monitor.store.positions import Position
+
+CHUNK_EVENTS = 400_000
+"""Events applied at once when the index is loaded."""
 
 Streams = dict[tuple[int, int], int]
 """Newest event time, epoch ms, by (partition, model index)."""
@@ -50,6 +54,15 @@ class Topics:
         return self.predictions, self.labels, self.changes
 
 
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """One batch, counted: what makes it durable, its tallies, and its labels' delays."""
+
+    blocks: list[Block]
+    tallies: Counter[Tally]
+    delay_ms: NDArray[np.int64]
+
+
 class ShardState:
     """The join index of the owned shards, the counts not yet flushed, and the watermarks."""
 
@@ -62,6 +75,7 @@ class ShardState:
     ) -> None:
         self._book = book
         self._index = JoinIndex(book.table)
+        self._evicted: dict[int, dict[int, int]] = {}
         self._cells: list[Cells] = []
         self._tallies: Counter[Tally] = Counter()
         self.predicted = _streams(positions, topics.predictions)
@@ -85,49 +99,85 @@ class ShardState:
         streams = {self._topics.predictions: self.predicted, self._topics.labels: self.labelled}
         return {m: ms for (p, m), ms in streams.get(topic, {}).items() if p == partition}
 
-    def count(self, decoded: Decoded) -> list[Block]:
-        """Count one decoded batch; returns what must be made durable for it to have happened."""
+    def count(self, decoded: Decoded) -> Counted:
+        """Count one decoded batch; its blocks must be made durable for it to have happened."""
         predictions, table = decoded.predictions, self._book.table
         model = table.model[predictions.series]
         allowed_ms = table.correction_horizon_ms[predictions.series]
         late = too_late(self.predicted, predictions.shard, model, predictions.ts_ms, allowed_ms)
         applied = self._index.apply(predictions.take(~late), decoded.labels)
-        tallies = applied.tallies
+        tallies = applied.tallies + decoded.tallies
         count_by_series(tallies, TallyKind.LATE_PREDICTION, predictions.series[late], table.model)
         self._cells.append(applied.cells)
         self._tallies += tallies
         self.predicted = advance(self.predicted, predictions.shard, model, predictions.ts_ms)
         labels = decoded.labels
         self.labelled = advance(self.labelled, labels.shard, labels.model, labels.ts_ms)
-        return _by_shard(
-            applied.predictions, applied.labels, applied.anchor_ms, tallies, self.shards[0]
+        fallback = self.shards[0] if self.shards else 0
+        return Counted(
+            _by_shard(applied.predictions, applied.labels, applied.anchor_ms, tallies, fallback),
+            tallies,
+            applied.delay_ms,
         )
 
     def flush(self, *, evict: bool) -> Flush:
         """Take the counts since the last flush; forget what no event can touch any more."""
-        cutoffs, drop_before_ms = self._cutoffs() if evict else ({}, None)
+        cutoffs = self._cutoffs() if evict else {}
+        forgotten: Counter[Tally] = Counter()
         if cutoffs:
-            matrix = self._cutoff_matrix(dict.fromkeys(self.shards, cutoffs))
-            self._tallies += self._index.evict(matrix)
-        flush = Flush(self.shards, Cells.merge(self._cells), self._tallies, cutoffs, drop_before_ms)
+            for shard in self.shards:
+                self._evicted.setdefault(shard, {}).update(
+                    {
+                        m: max(ms, self._evicted.get(shard, {}).get(m, ms))
+                        for m, ms in cutoffs.items()
+                    }
+                )
+            forgotten = self._index.evict(self._matrix(self._evicted))
+            self._tallies += forgotten
+        flush = Flush(
+            self.shards,
+            Cells.merge(self._cells),
+            self._tallies,
+            forgotten,
+            {shard: dict(self._evicted[shard]) for shard in self.shards} if cutoffs else {},
+            self._drop_before_ms(cutoffs),
+        )
         self._cells, self._tallies = [], Counter()
         return flush
 
     def _load(self, store: IngestStore) -> None:
-        cutoffs, blocks = store.load(self.shards)
-        matrix = self._cutoff_matrix(cutoffs)
-        for loaded in blocks:
-            block = loaded.block
-            alive = block.anchor_ms >= matrix[block.labels.shard, block.labels.model]
-            applied = self._index.apply(block.predictions, block.labels.take(alive))
-            if not loaded.flushed:
-                self._cells.append(applied.cells)
-                self._tallies += block.tallies
-        # What is forgotten here was forgotten, and tallied, before the state was lost.
-        self._index.evict(matrix)
+        """Apply the durable blocks again, many at once: how they are cut changes nothing.
 
-    def _cutoffs(self) -> tuple[dict[int, int], int | None]:
-        """Cutoff by model that every owned stream has passed, and the one all models have."""
+        Rows are forgotten where they were forgotten, and tallied, before the state was lost.
+        """
+        self._evicted, blocks = store.load(self.shards)
+        newest = self._matrix(self._evicted)
+        for evicted, run in groupby(blocks, key=lambda loaded: loaded.evicted is not None):
+            if evicted:
+                for loaded in run:
+                    self._index.evict(self._matrix({loaded.shard: loaded.evicted or {}}))
+                continue
+            for is_flushed, same in groupby(run, key=lambda loaded: loaded.flushed):
+                for chunk in _chunks(loaded.block for loaded in same):
+                    self._restore(chunk, newest, is_flushed=is_flushed)
+
+    def _restore(
+        self, chunk: Sequence[Block], newest: NDArray[np.int64], *, is_flushed: bool
+    ) -> None:
+        predictions = PredictionColumns.concatenated([b.predictions for b in chunk])
+        labels = LabelColumns.concatenated([b.labels for b in chunk])
+        anchor_ms = np.concatenate([b.anchor_ms for b in chunk])
+        # A label whose prediction was forgotten, with its block, must not wait for another.
+        alive = (anchor_ms == NO_TIME) | (anchor_ms >= newest[labels.shard, labels.model])
+        if is_flushed:
+            self._index.restore(predictions, labels.take(alive))
+            return
+        self._cells.append(self._index.apply(predictions, labels.take(alive)).cells)
+        for block in chunk:
+            self._tallies += block.tallies
+
+    def _cutoffs(self) -> dict[int, int]:
+        """Cutoff by model: the time that every owned stream has passed, less the horizon."""
         horizon_ms = self._book.correction_ms()
         models = {model for _, model in self.predicted} | {model for _, model in self.labelled}
         cutoffs: dict[int, int] = {}
@@ -139,10 +189,16 @@ class ShardState:
             if all(ms is not None for ms in reached):
                 newest = min(ms for ms in reached if ms is not None)
                 cutoffs[model] = newest - int(horizon_ms[model])
-        complete = cutoffs and len(cutoffs) == len(models)
-        return cutoffs, min(cutoffs.values()) if complete else None
+        return cutoffs
 
-    def _cutoff_matrix(self, cutoffs: Mapping[int, Mapping[int, int]]) -> NDArray[np.int64]:
+    def _drop_before_ms(self, cutoffs: Mapping[int, int]) -> dict[int, int]:
+        """By shard, the time before which no model has a row; nothing while one has no cutoff."""
+        models = {model for _, model in self.predicted} | {model for _, model in self.labelled}
+        if not cutoffs or len(cutoffs) < len(models):
+            return {}
+        return {shard: min(self._evicted[shard].values()) for shard in self.shards}
+
+    def _matrix(self, cutoffs: Mapping[int, Mapping[int, int]]) -> NDArray[np.int64]:
         """Cutoffs, ms by model by shard, as an array [shard, model]."""
         shape = (max(self.shards, default=0) + 1, len(self._book.correction_ms()))
         matrix = np.full(shape, NO_TIME, dtype=np.int64)
@@ -169,17 +225,36 @@ def _by_shard(
     fallback: int,
 ) -> list[Block]:
     """One block a shard; the tallies go with the first, which may hold nothing else."""
+    by_shard = np.argsort(predictions.shard, kind="stable")
+    predictions = predictions.take(by_shard)
+    of_labels = np.argsort(labels.shard, kind="stable")
+    labels, anchor_ms = labels.take(of_labels), anchor_ms[of_labels]
     blocks: list[Block] = []
     touched = np.union1d(predictions.shard, labels.shard).tolist()
     for shard in touched or ([fallback] if tallies else []):
-        mine = labels.shard == shard
+        mine = slice(*np.searchsorted(predictions.shard, [shard, shard + 1]).tolist())
+        its = slice(*np.searchsorted(labels.shard, [shard, shard + 1]).tolist())
         blocks.append(
             Block(
                 shard,
-                predictions.take(predictions.shard == shard),
-                labels.take(mine),
-                anchor_ms[mine],
+                predictions.take(mine),
+                labels.take(its),
+                anchor_ms[its],
                 Counter() if blocks else tallies,
             )
         )
     return blocks
+
+
+def _chunks(blocks: Iterable[Block]) -> Iterator[list[Block]]:
+    """Blocks in lists that are large enough to pay for a call, and small enough for memory."""
+    chunk: list[Block] = []
+    size = 0
+    for block in blocks:
+        chunk.append(block)
+        size += len(block.predictions) + len(block.labels)
+        if size >= CHUNK_EVENTS:
+            yield chunk
+            chunk, size = [], 0
+    if chunk:
+        yield chunk

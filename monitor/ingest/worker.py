@@ -2,39 +2,47 @@
 
 Guarantees: every message is counted exactly once or stands in the dead-letter table, whatever
 dies when. The order of a batch: 1 poll; 2 decode; 3 register new names (harmless alone); 4 count
-in memory; 5 commit offsets, blocks, dead letters and changes together; any error between 2 and 5
-throws the memory away and loads it again from the database.
+in memory; 5 commit offsets, blocks, dead letters and changes together, while the next batch is
+polled and counted; any error between 2 and 5 throws the memory away and loads it again.
 Must never: trust Kafka's committed offsets, or commit after another worker took a partition.
 """
 
 from __future__ import annotations
 
 import time
+from collections import Counter
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+import numpy as np
 import structlog
 from kafka import ConsumerRebalanceListener, TopicPartition
+from kafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 from kafka.structs import OffsetAndMetadata
 
+from monitor.ingest.committing import Committing
 from monitor.ingest.consumer import CLOSE_TIMEOUT_MS, require_topics
 from monitor.ingest.decoding import Decoding
+from monitor.ingest.observed import Committed
 from monitor.ingest.shard_state import ShardState
+from monitor.ingest.taking_over import OnLostMessages, lag, owns_pairs, seek_to_stored, unequal
 from monitor.store.engine import DatabaseUnavailable
 from monitor.store.ingest import Batch
-from monitor.store.positions import Advance
+from monitor.store.positions import Advance, Fenced
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from threading import Event
 
     from kafka import KafkaConsumer
 
     from monitor.ingest.decoding import Record
+    from monitor.ingest.observed import Observer
     from monitor.ingest.series_book import SeriesBook
-    from monitor.ingest.shard_state import Topics
-    from monitor.store.ingest import Flush, IngestStore
+    from monitor.ingest.shard_state import Counted, Topics
+    from monitor.store.ingest import DeadLetter, Flush, IngestStore
     from monitor.store.positions import Position
 
 log = structlog.get_logger(__name__)
@@ -45,6 +53,8 @@ MAX_LOGGED = 5
 JOIN_POLL = timedelta(seconds=1)
 """Poll of a worker without partitions: a client that polls for less may take long to join."""
 RETRY_AFTER = timedelta(seconds=1)
+HAND_OVER = timedelta(seconds=2)
+"""Longest wait for the commit under way before partitions go to another worker."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +64,7 @@ class WorkerSettings:
     topics: Topics
     owner: str
     start_from: str = "earliest"
+    on_lost_messages: OnLostMessages = "stop"
     max_future_skew: timedelta = timedelta(minutes=5)
     batch_events: int = 20_000
     flush_every: timedelta = timedelta(seconds=2)
@@ -61,8 +72,20 @@ class WorkerSettings:
     linger: timedelta = timedelta(milliseconds=100)
 
 
+@dataclass(frozen=True, slots=True)
+class _Counting:
+    """What is known of a batch besides what is committed. ended_s: end of its poll, monotonic."""
+
+    ended_s: float
+    messages: dict[str, int]
+    counted: Counted | None
+
+
 class Worker:
-    """One member of the consumer group; `run` returns when asked to stop."""
+    """One member of the consumer group; `run` returns when asked to stop.
+
+    What is in memory runs ahead of the database by the batch under way, and by no more.
+    """
 
     def __init__(
         self,
@@ -70,32 +93,48 @@ class Worker:
         store: IngestStore,
         book: SeriesBook,
         settings: WorkerSettings,
+        observer: Observer | None = None,
     ) -> None:
         self._consumer = consumer
         self._store = store
         self._book = book
         self._decoding = Decoding(book, store.hash_seed(), settings.max_future_skew)
         self._settings = settings
-        self._listener = _Rebalances()
+        self._observer = observer
+        self._committing = Committing(store)
+        self._listener = _Rebalances(self._committing)
         self._seen_rebalances = -1
         self._state: ShardState | None = None
+        self._owned_pairs = False
         self._positions: dict[TopicPartition, Position] = {}
+        self._under_way: _Counting | None = None
         self._batches_since_flush = 0
         self._flushes = 0
         self._flushed_at = time.monotonic()
-        require_topics(consumer, settings.topics.names)
-        consumer.subscribe(list(settings.topics.names), listener=self._listener)
+        names = settings.topics
+        self._kinds = {names.predictions: "predictions", names.labels: "labels",
+                       names.changes: "changes"}  # fmt: skip
+        require_topics(consumer, names.names)
+        consumer.subscribe(list(names.names), listener=self._listener)
 
     def run(self, stop: Event) -> None:
-        """Work until `stop` is set; raises Fenced when another worker took over."""
+        """Work until `stop` is set.
+
+        Raises Fenced when another worker took over, MessagesLost and UnequalPartitions.
+        """
         try:
             while not stop.is_set():
                 try:
                     self.step()
                 except DatabaseUnavailable as error:
-                    self._pause(str(error))
-            self.flush()
+                    self._pause(str(error), stop)
+            self._finish()
+        except Fenced:
+            if self._observer is not None:
+                self._observer.fenced()
+            raise
         finally:
+            self._committing.close()
             self._consumer.close(autocommit=False, timeout_ms=CLOSE_TIMEOUT_MS)
 
     @property
@@ -104,32 +143,35 @@ class Worker:
         return 0 if self._state is None else len(self._state)
 
     def flush(self, *, evict: bool = False) -> None:
-        """Put what is counted where the watcher sees it; `evict` forgets what nothing can touch."""
-        if self._state is not None:
-            flush = self._take_flush(self._state, evict=evict)
-            self._commit({}, Batch((), flush=flush), _now())
+        """Put what is counted where the watcher sees it, and wait until it is there.
+
+        `evict` forgets what no event can touch any more.
+        """
+        with self._in_memory():
+            self._settle()
+            if self._state is not None:
+                flush = self._take_flush(self._state, evict=evict)
+                self._begin({}, Batch((), flush=flush), _now())
+                self._settle()
 
     def step(self) -> int:
-        """Poll once and commit what came; returns the number of messages counted."""
+        """Poll once, count what came and begin to commit it; returns the messages counted."""
         polled = self._poll()
         polled_at = _now()
-        if self._listener.count != self._seen_rebalances or self._state is None:
-            # What was polled may start anywhere: it is fetched again from the stored offsets.
-            self._take_over()
-            return 0
-        fresh = {
-            partition: [r for r in records if r.offset >= self._next_offset(partition)]
-            for partition, records in polled.items()
-        }
-        fresh = {partition: records for partition, records in fresh.items() if records}
-        try:
+        with self._in_memory():
+            if not self._listener.holding or self._listener.count != self._seen_rebalances:
+                self._lose()
+            if self._state is None:
+                # What was polled may start anywhere: it is fetched again from the stored offsets.
+                self._take_over()
+                return 0
+            fresh = self._fresh(polled)
             if fresh:
                 self._count(self._state, fresh, polled_at)
             elif self._flush_is_due():
                 self.flush()
-        except BaseException:
-            self._state = None
-            raise
+            else:
+                self._settle(wait_for_it=False)
         return sum(map(len, fresh.values()))
 
     def _poll(self) -> dict[TopicPartition, list[Record]]:
@@ -140,7 +182,12 @@ class Worker:
         until = time.monotonic() + self._settings.linger.total_seconds()
         while wanted > 0:
             wait_ms = int(wait.total_seconds() * 1000)
-            more = self._consumer.poll(timeout_ms=wait_ms, max_records=wanted)
+            try:
+                more = self._consumer.poll(timeout_ms=wait_ms, max_records=wanted)
+            except (NoOffsetForPartitionError, OffsetOutOfRangeError):
+                # Taking over goes to the stored offsets, or says which messages are gone.
+                self._seen_rebalances = -1
+                return {}
             for partition, records in more.items():
                 polled.setdefault(partition, []).extend(records)
                 wanted -= len(records)
@@ -149,12 +196,26 @@ class Worker:
                 break
         return polled
 
+    def _fresh(
+        self, polled: Mapping[TopicPartition, list[Record]]
+    ) -> dict[TopicPartition, list[Record]]:
+        """What was not counted before; a client may hand out what lies before the offset sought."""
+        fresh = {}
+        for partition, records in polled.items():
+            start = self._positions[partition].next_offset or 0
+            if records[0].offset < start:
+                records = [r for r in records if r.offset >= start]  # noqa: PLW2901  # the rest
+            if records:
+                fresh[partition] = records
+        return fresh
+
     def _count(
         self,
         state: ShardState,
         fresh: Mapping[TopicPartition, list[Record]],
         polled_at: datetime,
     ) -> None:
+        ended_s = time.monotonic()
         topics = self._settings.topics
         by_topic: dict[str, list[Record]] = {name: [] for name in topics.names}
         for partition, records in fresh.items():
@@ -162,41 +223,66 @@ class Worker:
         decoded = self._decoding.decode(
             by_topic[topics.predictions], by_topic[topics.labels], by_topic[topics.changes]
         )
-        blocks = state.count(decoded)
+        counted = state.count(decoded)
         self._batches_since_flush += 1
         flush = self._take_flush(state) if self._flush_is_due() else None
-        batch = Batch((), blocks, decoded.dead_letters, decoded.changes, flush)
-        self._commit(fresh, batch, polled_at)
-        for letter in decoded.dead_letters[:MAX_LOGGED]:
-            log.warning(
-                "dead letter",
-                topic=letter.topic,
-                partition=letter.partition,
-                offset=letter.offset,
-                reason=letter.reason,
-            )
+        batch = Batch((), counted.blocks, decoded.dead_letters, decoded.changes, flush)
+        messages = {self._kinds[name]: len(records) for name, records in by_topic.items()}
+        self._settle()
+        self._begin(fresh, batch, polled_at)
+        self._under_way = _Counting(ended_s, messages, counted)
 
-    def _commit(
+    def _begin(
         self, fresh: Mapping[TopicPartition, list[Record]], content: Batch, polled_at: datetime
     ) -> None:
-        """Commit `content` with the moves of the partitions; a flush asserts every partition."""
+        """Begin to commit `content` with the partitions' moves; a flush asserts every partition."""
         flushed = content.flush is not None
         moved = self._positions if flushed else fresh
         advances = [
             replace(self._advance(tp, fresh.get(tp, []), polled_at), flushed=flushed)
             for tp in moved
         ]
-        after = self._store.commit(replace(content, advances=advances))
-        self._positions.update({TopicPartition(p.topic, p.partition): p for p in after})
-        if content.flush is not None:
+        for partition, advance in zip(moved, advances, strict=True):
+            self._positions[partition] = advance.after
+        self._committing.begin(replace(content, advances=advances))
+
+    def _settle(self, *, wait_for_it: bool = True) -> None:
+        """Take note of the commit under way; raises what it raised."""
+        done = self._committing.settle(wait_for_it=wait_for_it)
+        if done is None:
+            return
+        under_way, self._under_way = self._under_way, None
+        if done.batch.flush is not None:
             # Kafka's own offsets serve lag tools only; nothing here ever reads them.
             self._consumer.commit_async(
                 {
-                    TopicPartition(p.topic, p.partition): OffsetAndMetadata(p.next_offset, "", -1)
-                    for p in after
-                    if p.next_offset is not None
+                    TopicPartition(a.position.topic, a.position.partition): OffsetAndMetadata(
+                        a.next_offset, "", -1
+                    )
+                    for a in done.batch.advances
+                    if a.next_offset is not None
                 }
             )
+        _log_dead_letters(done.batch.dead_letters)
+        if self._observer is not None:
+            counting = under_way or _Counting(done.seconds, {}, None)
+            self._observer.committed(self._committed(done.batch, done.seconds, counting))
+
+    def _committed(self, batch: Batch, ended_s: float, counting: _Counting) -> Committed:
+        counted, flush = counting.counted, batch.flush
+        tallies = Counter() if counted is None else counted.tallies
+        if flush is not None:
+            tallies = tallies + flush.forgotten
+        return Committed(
+            at=_now(),
+            messages=counting.messages,
+            dead_letters=Counter((self._kinds[d.topic], d.reason) for d in batch.dead_letters),
+            tallies=tallies,
+            label_delays_s=_NO_DELAYS if counted is None else counted.delay_ms / 1000,
+            lag=lag(self._consumer, self._kinds, self._positions.values()),
+            seconds=ended_s - counting.ended_s,
+            rows=self.rows,
+        )
 
     def _advance(
         self, partition: TopicPartition, records: list[Record], polled_at: datetime
@@ -214,9 +300,6 @@ class Worker:
             watermarks = self._state.watermarks(partition.topic, partition.partition)
         return Advance(position, next_offset, watermarks, through_at)
 
-    def _next_offset(self, partition: TopicPartition) -> int:
-        return self._positions[partition].next_offset or 0
-
     def _flush_is_due(self) -> bool:
         waited = time.monotonic() - self._flushed_at
         return (
@@ -232,50 +315,119 @@ class Worker:
 
     def _take_over(self) -> None:
         """Own what the group assigned: raise the epochs, load the state, go to the offsets."""
-        self._state = None
         rebalances = self._listener.count
+        if not self._listener.holding:
+            return
+        topics, settings = self._settings.topics, self._settings
+        if not owns_pairs(self._consumer, topics):
+            if not self._owned_pairs:
+                raise unequal(topics)
+            log.error("waiting for the other worker to stop", why=str(unequal(topics)))
+            return
+        self._owned_pairs = True
         assigned = self._consumer.assignment()
         positions = self._store.acquire(
-            self._settings.owner, [(tp.topic, tp.partition) for tp in assigned]
+            settings.owner, [(tp.topic, tp.partition) for tp in assigned]
         )
+        # Others may have registered names that stand in the blocks; from here on they cannot.
+        self._book.refresh()
+        try:
+            positions = seek_to_stored(
+                self._consumer,
+                self._store,
+                positions,
+                start_from=settings.start_from,
+                on_lost=settings.on_lost_messages,
+            )
+        except KafkaError as error:
+            log.warning("Kafka does not tell its offsets, it is asked again", error=str(error))
+            return
         self._positions = {TopicPartition(p.topic, p.partition): p for p in positions}
-        for partition, position in self._positions.items():
-            if position.next_offset is not None:
-                self._consumer.seek(partition, position.next_offset)
-            elif self._settings.start_from == "latest":
-                self._consumer.seek_to_end(partition)
-            else:
-                self._consumer.seek_to_beginning(partition)
         if assigned:
-            self._state = ShardState(self._store, self._book, self._settings.topics, positions)
-            log.info("assigned", partitions=len(assigned), rows=len(self._state))
+            self._state = ShardState(self._store, self._book, topics, positions)
+            log.info("assigned", partitions=len(assigned), rows=self.rows)
+            if self._observer is not None:
+                self._observer.assigned(len(assigned), self.rows)
         self._seen_rebalances = rebalances
 
-    def _pause(self, why: str) -> None:
+    @contextmanager
+    def _in_memory(self) -> Iterator[None]:
+        """What is in memory holds if the block ends well; else it is thrown away."""
+        try:
+            yield
+        except BaseException:
+            self._lose()
+            raise
+
+    def _lose(self) -> None:
+        """Throw the memory away. How a commit under way ends is read from the database."""
+        self._state = None
+        self._under_way = None
+        self._committing.forget()
+
+    def _pause(self, why: str, stop: Event) -> None:
         """Wait for the database without losing the place in the group."""
         log.error("database unavailable, counting is paused", error=why)
-        self._state = None
+        if self._observer is not None:
+            self._observer.paused(why)
         self._consumer.pause(*self._consumer.assignment())
-        self._consumer.poll(timeout_ms=int(RETRY_AFTER.total_seconds() * 1000))
+        if not stop.is_set():
+            self._consumer.poll(timeout_ms=int(RETRY_AFTER.total_seconds() * 1000))
         self._consumer.resume(*self._consumer.paused())
+
+    def _finish(self) -> None:
+        """Flush before the end; without a database nothing is lost, the next start goes on."""
+        try:
+            self.flush()
+        except DatabaseUnavailable as error:
+            log.warning("database unavailable at the end, the next start goes on", error=str(error))
+
+
+def _log_dead_letters(letters: Sequence[DeadLetter]) -> None:
+    for letter in letters[:MAX_LOGGED]:
+        log.warning(
+            "dead letter",
+            topic=letter.topic,
+            partition=letter.partition,
+            offset=letter.offset,
+            reason=letter.reason,
+        )
 
 
 def _now() -> datetime:
     return datetime.now(UTC)
 
 
-class _Rebalances(ConsumerRebalanceListener):  # type: ignore[misc]  # the client is untyped
-    """Counts changes of assignment; the worker compares, because callbacks must return at once."""
+_NO_DELAYS = np.empty(0)
 
-    def __init__(self) -> None:
+
+class _Rebalances(ConsumerRebalanceListener):  # type: ignore[misc]  # the client is untyped
+    """Notes changes of assignment; the worker compares, because callbacks must return at once.
+
+    Between revocation and assignment nothing is held, though the client still names the old
+    partitions: what is taken over then is another's already.
+    """
+
+    def __init__(self, committing: Committing) -> None:
+        self._committing = committing
         self.count = 0
+        self.holding = False
 
     def on_partitions_revoked(self, revoked: object) -> None:
-        """Note that what is held is no longer ours."""
+        """Note that what is held is no longer ours, once the commit under way has ended."""
         del revoked
+        self._committing.await_end(HAND_OVER)
+        self.holding = False
+        self.count += 1
+
+    def on_partitions_lost(self, lost: object) -> None:
+        """Note that what was held is another's already."""
+        del lost
+        self.holding = False
         self.count += 1
 
     def on_partitions_assigned(self, assigned: object) -> None:
         """Note a new assignment."""
         del assigned
+        self.holding = True
         self.count += 1

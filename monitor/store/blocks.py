@@ -13,18 +13,23 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from monitor.core.events import LabelColumns, PredictionColumns
+from monitor.core.join_rows import NO_TIME
 from monitor.core.tallies import Tally, TallyKind
 from monitor.store.packing import pack, unpack
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Events of one shard that changed a row, in arrival order, with the labels' anchors."""
+    """Events of one shard that changed a row, in arrival order.
+
+    anchor_ms: prediction time of each label that has found its prediction, else NO_TIME. Labels
+    that had waited stand again in the block of their prediction, so that it needs no older one.
+    """
 
     shard: int
     predictions: PredictionColumns
@@ -35,10 +40,15 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class LoadedBlock:
-    """A durable block; `flushed` ones are already in the counts."""
+    """A durable block, in the counts already if `flushed`; or the forgetting of old rows.
 
+    evicted: cutoffs, ms by model number, where rows of `shard` were forgotten at this point.
+    """
+
+    shard: int
     block: Block
     flushed: bool
+    evicted: dict[int, int] | None
 
 
 def block_row(block: Block) -> dict[str, object]:
@@ -47,14 +57,31 @@ def block_row(block: Block) -> dict[str, object]:
     columns = {f"p_{name}": getattr(predictions, name) for name in _PREDICTION_COLUMNS}
     columns |= {f"y_{name}": getattr(labels, name) for name in _LABEL_COLUMNS}
     columns["y_anchor_ms"] = block.anchor_ms
-    newest = np.concatenate([predictions.ts_ms, block.anchor_ms])
+    waiting = block.anchor_ms == NO_TIME
+    newest = np.concatenate([predictions.ts_ms, np.where(waiting, labels.ts_ms, block.anchor_ms)])
     return {
         "shard": block.shard,
         "newest_ms": int(newest.max(initial=0)),
         "n_events": len(predictions) + len(labels),
         "payload": pack(columns),
         "tallies": tally_rows(block.tallies),
+        "evicted": None,
     }
+
+
+def eviction_row(shard: int, cutoffs: Mapping[int, int]) -> dict[str, object]:
+    """A row of join_block that holds no event: here the rows older than the cutoffs were forgotten.
+
+    It stands among the blocks, so that loading forgets where the worker forgot.
+    """
+    nothing = Block(
+        shard,
+        PredictionColumns.empty(),
+        LabelColumns.empty(),
+        np.empty(0, dtype=np.int64),
+        Counter(),
+    )
+    return block_row(nothing) | {"evicted": {str(model): ms for model, ms in cutoffs.items()}}
 
 
 _PREDICTION_COLUMNS = ("key", "series", "ts_ms", "score")

@@ -53,7 +53,9 @@ def connect(url: str, *, name: str = "calmon") -> Engine:
         pool_pre_ping=True,
         connect_args={
             "application_name": name,
-            "connect_timeout": 10,
+            # A server that does not answer must not hold up the end of the process.
+            "connect_timeout": 5,
+            "tcp_user_timeout": 10_000,
             "options": "-c timezone=UTC",
         },
     )

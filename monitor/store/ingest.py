@@ -9,28 +9,30 @@ Must never: repair a difference; the worker throws its memory away and loads aga
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass, field
+from collections import Counter
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from sqlalchemy import (
-    delete,
-    func,
-    insert,
-    select,
-)
+from sqlalchemy import delete, func, insert, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from monitor.core.bins import EDGES_VERSION
 from monitor.core.claims import OutcomeRule, Series
 from monitor.core.series_table import SeriesRules
 from monitor.store import tables as t
-from monitor.store.blocks import Block, LoadedBlock, block_row, tally_rows, unpack_block
+from monitor.store.blocks import (
+    Block,
+    LoadedBlock,
+    block_row,
+    eviction_row,
+    tally_rows,
+    unpack_block,
+)
 from monitor.store.engine import transaction
 from monitor.store.packing import pack
 from monitor.store.positions import Advance, Position, advance, by_number, position_of
 
 if TYPE_CHECKING:
-    from collections import Counter
     from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
@@ -59,15 +61,17 @@ class DeadLetter:
 class Flush:
     """Counts since the last flush, and what was forgotten.
 
-    cutoffs: ms by model index, up to which rows were evicted; drop_before_ms: older blocks hold
-    nothing that is still needed.
+    forgotten: of the tallies, those of labels forgotten now, which never matched;
+    cutoffs: by shard, ms by model number, up to which rows were evicted; drop_before_ms: by shard,
+    blocks older than this hold nothing that is still needed.
     """
 
     shards: tuple[int, ...]
     cells: Cells
     tallies: Counter[Tally]
-    cutoffs: dict[int, int] = field(default_factory=dict)
-    drop_before_ms: int | None = None
+    forgotten: Counter[Tally] = field(default_factory=Counter)
+    cutoffs: dict[int, dict[int, int]] = field(default_factory=dict)
+    drop_before_ms: dict[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,10 +159,25 @@ class IngestStore:
             )
             return [position_of(row) for row in taken]
 
+    def record_gap(self, position: Position, to_offset: int, reason: str) -> Position:
+        """Note that the messages up to `to_offset` are gone, and stand there. Raises Fenced."""
+        with transaction(self._engine) as connection:
+            advance(connection, [Advance(position, to_offset, position.watermarks, None)])
+            connection.execute(
+                insert(t.ingest_gap).values(
+                    topic=position.topic,
+                    partition=position.partition,
+                    from_offset=position.next_offset,
+                    to_offset=to_offset,
+                    reason=reason,
+                )
+            )
+        return replace(position, next_offset=to_offset)
+
     def load(
         self, shards: Sequence[int]
     ) -> tuple[dict[int, dict[int, int]], Iterator[LoadedBlock]]:
-        """Cutoffs (ms by model index) of each shard, and all its durable blocks in order."""
+        """Newest cutoffs (ms by model number) of each shard, and its durable blocks in order."""
         with transaction(self._engine) as connection:
             rows = connection.execute(select(t.join_shard).where(t.join_shard.c.shard.in_(shards)))
             known = {row.shard: row for row in rows}
@@ -171,32 +190,24 @@ class IngestStore:
         with transaction(self._engine) as connection:
             for row in connection.execution_options(yield_per=64).execute(statement):
                 yield LoadedBlock(
+                    row.shard,
                     unpack_block(row.shard, row.payload, row.tallies),
                     row.block_id <= flushed.get(row.shard, 0),
+                    None if row.evicted is None else by_number(row.evicted),
                 )
 
-    def commit(self, batch: Batch) -> list[Position]:
-        """Write one batch whole; returns the new positions. Raises Fenced and writes nothing."""
+    def commit(self, batch: Batch) -> None:
+        """Write one batch whole, or raise Fenced and write nothing."""
         with transaction(self._engine) as connection:
             advance(connection, batch.advances)
-            for block in batch.blocks:
-                connection.execute(insert(t.join_block).values(block_row(block)))
+            if batch.blocks:
+                connection.execute(insert(t.join_block), [block_row(b) for b in batch.blocks])
             if batch.dead_letters:
                 connection.execute(insert(t.dead_letter), [_letter(d) for d in batch.dead_letters])
             if batch.changes:
                 connection.execute(insert(t.change_event), [_change(*c) for c in batch.changes])
             if batch.flush is not None:
                 _flush(connection, batch.flush)
-        return [
-            Position(
-                a.position.topic,
-                a.position.partition,
-                a.next_offset,
-                a.position.epoch,
-                a.watermarks,
-            )
-            for a in batch.advances
-        ]
 
 
 def _flush(connection: Connection, flush: Flush) -> None:
@@ -208,12 +219,15 @@ def _flush(connection: Connection, flush: Flush) -> None:
                 tallies=tally_rows(flush.tallies),
             )
         )
+    if flush.cutoffs:
+        evictions = [eviction_row(shard, flush.cutoffs[shard]) for shard in sorted(flush.cutoffs)]
+        connection.execute(insert(t.join_block), evictions)
     newest = select(func.coalesce(func.max(t.join_block.c.block_id), 0)).where(
         t.join_block.c.shard.in_(flush.shards)
     )
     newest_id = connection.execute(newest).scalar_one()
-    evicted = {str(model): ms for model, ms in flush.cutoffs.items()}
     for shard in sorted(flush.shards):
+        evicted = {str(model): ms for model, ms in flush.cutoffs.get(shard, {}).items()}
         statement = upsert(t.join_shard).values(
             shard=shard, flushed_block_id=newest_id, evicted=evicted
         )
@@ -226,26 +240,25 @@ def _flush(connection: Connection, flush: Flush) -> None:
                 },
             )
         )
-    if flush.drop_before_ms is not None:
-        _drop_blocks(connection, flush.shards, flush.drop_before_ms)
+    for shard, before_ms in sorted(flush.drop_before_ms.items()):
+        _drop_blocks(connection, shard, before_ms)
 
 
-def _drop_blocks(connection: Connection, shards: Sequence[int], before_ms: int) -> None:
-    """Delete each shard's oldest blocks, up to the first that is still needed.
+def _drop_blocks(connection: Connection, shard: int, before_ms: int) -> None:
+    """Delete a shard's oldest blocks, up to the first that is still needed.
 
     Never one from the middle: a label that came before its prediction must not outlive it.
     """
     table = t.join_block
-    for shard in shards:
-        needed = select(func.min(table.c.block_id)).where(
-            table.c.shard == shard, table.c.newest_ms >= before_ms
+    needed = select(func.min(table.c.block_id)).where(
+        table.c.shard == shard, table.c.newest_ms >= before_ms
+    )
+    connection.execute(
+        delete(table).where(
+            table.c.shard == shard,
+            table.c.block_id < func.coalesce(needed.scalar_subquery(), 0),
         )
-        connection.execute(
-            delete(table).where(
-                table.c.shard == shard,
-                table.c.block_id < func.coalesce(needed.scalar_subquery(), 0),
-            )
-        )
+    )
 
 
 def _series_row(series: Series, rules: SeriesRules) -> dict[str, object]:
@@ -257,6 +270,7 @@ def _series_row(series: Series, rules: SeriesRules) -> dict[str, object]:
         "pane_s": rules.pane_s,
         "label_horizon_s": rules.label_horizon_s,
         "correction_horizon_s": rules.correction_horizon_s,
+        "sample_ppm": rules.sample_ppm,
         "rule": int(rules.rule),
         "low": rules.low,
         "high": rules.high,
@@ -274,6 +288,7 @@ def _series_of(
         OutcomeRule(row.rule),
         row.low,
         row.high,
+        row.sample_ppm,
     )
     return row.series_id, Series(row.model, row.version, row.claim, row.segment), rules
 

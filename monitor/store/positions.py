@@ -7,7 +7,7 @@ Must never: move a partition twice for one event.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sqlalchemy import ARRAY, TIMESTAMP, BigInteger, Boolean, Integer, Text, bindparam, text
@@ -47,6 +47,11 @@ class Advance:
     watermarks: dict[int, int]
     counted_through_at: datetime | None
     flushed: bool = False
+
+    @property
+    def after(self) -> Position:
+        """The position once this move is committed."""
+        return replace(self.position, next_offset=self.next_offset, watermarks=self.watermarks)
 
 
 _ADVANCE = text(

@@ -126,6 +126,13 @@ series = Table(
         nullable=False,
         comment="Age until which labels still change counts, seconds",
     ),
+    Column(
+        "sample_ppm",
+        Integer,
+        nullable=False,
+        server_default="1000000",
+        comment="Predictions in a million that are counted, chosen by a hash of their id",
+    ),
     Column("rule", SmallInteger, nullable=False, comment="0: = low, 1: <= low, 2: low to high"),
     Column("low", Double, nullable=False, comment="Lower or only reference of the outcome rule"),
     Column("high", Double, nullable=False, comment="Upper reference of the outcome rule"),
@@ -138,9 +145,11 @@ series = Table(
         "pane_s",
         "label_horizon_s",
         "correction_horizon_s",
+        "sample_ppm",
         "rule",
         "low",
         "high",
+        name="uq_series_identity",
     ),
     comment="What is counted; segment here is the combination of all declared dimensions",
 )
@@ -160,6 +169,19 @@ ingest_partition = Table(
     _at("counted_through_at", "Everything published before this is flushed", nullable=True),
     PrimaryKeyConstraint("topic", "partition"),
     comment="How far each partition is counted; moves in the transaction of the counts",
+)
+
+ingest_gap = Table(
+    "ingest_gap",
+    metadata,
+    _identity("gap_id", "Number"),
+    _text("topic", "Kafka topic"),
+    Column("partition", Integer, nullable=False, comment="Kafka partition"),
+    _big("from_offset", "First offset not counted"),
+    _big("to_offset", "Offset at which counting went on"),
+    _text("reason", "retention: deleted before it was counted; recreated: the topic was made anew"),
+    _recorded(),
+    comment="Messages that were gone before they were counted, as ingest.on_lost_messages allows",
 )
 
 join_shard = Table(
@@ -185,6 +207,11 @@ join_block = Table(
         comment="Packed columns of the events that changed a row",
     ),
     _json("tallies", "Tallies of the batch: [kind, model number, series number, count]"),
+    _json(
+        "evicted",
+        "Set where rows were forgotten: all older than this, epoch milliseconds by model number",
+        nullable=True,
+    ),
     Index("ix_join_block_shard_block_id", "shard", "block_id"),
     comment="Durable form of the join index: predictions and labels not yet past their horizon",
 )
@@ -429,5 +456,6 @@ INSERT_ONLY = (
     notification,
     notification_attempt,
     change_event,
+    ingest_gap,
 )
 """Tables whose rows never change; triggers refuse UPDATE, DELETE and TRUNCATE."""

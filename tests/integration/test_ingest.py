@@ -205,8 +205,7 @@ def test_a_worker_that_lost_its_partition_can_write_nothing(engine: Engine) -> N
     zombie = Batch([Advance(mine, 10, {}, None, flushed=True)], dead_letters=[letter])
     with pytest.raises(Fenced, match="belong to another worker now"):
         store.commit(zombie)
-    [after] = store.commit(Batch([Advance(theirs, 10, {1: 5}, None)], dead_letters=[letter]))
-    assert after.next_offset == 10
+    store.commit(Batch([Advance(theirs, 10, {1: 5}, None)], dead_letters=[letter]))
     with pytest.raises(Fenced):
         store.commit(Batch([Advance(theirs, 10, {}, None)], flush=nothing()))
     [again] = store.acquire("three", [("labels", 0)])
