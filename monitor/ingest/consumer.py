@@ -31,11 +31,14 @@ def open_consumer(
     group: str,
     batch_events: int,
     session_timeout: timedelta = SESSION_TIMEOUT,
+    *,
+    without_offset: str = "none",
 ) -> KafkaConsumer:
     """Member of the group, not yet subscribed; range assignment keeps matching partitions together.
 
     options: connection settings of kafka-python; session_timeout: how long a killed member keeps
-    its partitions from the others. Raises KafkaUnavailable.
+    its partitions from the others; without_offset: where a caller that does not seek begins
+    (`earliest`, `latest`). Raises KafkaUnavailable.
     """
     session_ms = int(session_timeout.total_seconds() * 1000)
     try:
@@ -43,7 +46,7 @@ def open_consumer(
             group_id=group,
             enable_auto_commit=False,
             # The worker seeks; a client that chose an offset would lose or double messages.
-            auto_offset_reset="none",
+            auto_offset_reset=without_offset,
             max_poll_records=min(batch_events, 5000),
             session_timeout_ms=session_ms,
             heartbeat_interval_ms=min(3000, session_ms // 3),
