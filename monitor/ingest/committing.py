@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """A committed batch. seconds: on time.monotonic(), when its commit ended."""
+    """A committed batch. ended_s: when its commit ended, on time.monotonic()."""
 
     batch: Batch
-    seconds: float
+    ended_s: float
 
 
 class Committing:

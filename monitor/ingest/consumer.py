@@ -9,9 +9,10 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from kafka import KafkaConsumer
+from kafka import KafkaConsumer, TopicPartition
 from kafka.coordinator.assignors.range import RangePartitionAssignor
 from kafka.errors import KafkaError
+from kafka.structs import OffsetAndMetadata
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -72,3 +73,14 @@ def require_topics(consumer: KafkaConsumer, names: Iterable[str]) -> None:
             "labels as for predictions, or correct `topics` in the configuration"
         )
         raise KafkaUnavailable(msg)
+
+
+def tell_offsets(consumer: KafkaConsumer, offsets: Iterable[tuple[str, int, int | None]]) -> None:
+    """Commit (topic, partition, next offset) to Kafka, for lag tools; nothing here reads them."""
+    consumer.commit_async(
+        {
+            TopicPartition(topic, partition): OffsetAndMetadata(next_offset, "", -1)
+            for topic, partition, next_offset in offsets
+            if next_offset is not None
+        }
+    )

@@ -10,22 +10,21 @@ Must never: trust Kafka's committed offsets, or commit after another worker took
 from __future__ import annotations
 
 import time
-from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-import numpy as np
 import structlog
-from kafka import ConsumerRebalanceListener, TopicPartition
+from kafka import TopicPartition
 from kafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
-from kafka.structs import OffsetAndMetadata
 
 from monitor.ingest.committing import Committing
-from monitor.ingest.consumer import CLOSE_TIMEOUT_MS, require_topics
+from monitor.ingest.consumer import CLOSE_TIMEOUT_MS, require_topics, tell_offsets
 from monitor.ingest.decoding import Decoding
-from monitor.ingest.observed import Committed
+from monitor.ingest.polling import fresh, poll
+from monitor.ingest.rebalances import Rebalances
+from monitor.ingest.reporting import Reporting, UnderWay
 from monitor.ingest.shard_state import ShardState
 from monitor.ingest.taking_over import OnLostMessages, lag, owns_pairs, seek_to_stored, unequal
 from monitor.store.engine import DatabaseUnavailable
@@ -33,7 +32,7 @@ from monitor.store.ingest import Batch
 from monitor.store.positions import Advance, Fenced
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
     from threading import Event
 
     from kafka import KafkaConsumer
@@ -41,20 +40,17 @@ if TYPE_CHECKING:
     from monitor.ingest.decoding import Record
     from monitor.ingest.observed import Observer
     from monitor.ingest.series_book import SeriesBook
-    from monitor.ingest.shard_state import Counted, Topics
-    from monitor.store.ingest import DeadLetter, Flush, IngestStore
+    from monitor.ingest.shard_state import Topics
+    from monitor.store.ingest import Flush, IngestStore
     from monitor.store.positions import Position
 
 log = structlog.get_logger(__name__)
 
 FLUSH_BATCHES = 64
 EVICT_FLUSHES = 100
-MAX_LOGGED = 5
 JOIN_POLL = timedelta(seconds=1)
 """Poll of a worker without partitions: a client that polls for less may take long to join."""
 RETRY_AFTER = timedelta(seconds=1)
-HAND_OVER = timedelta(seconds=2)
-"""Longest wait for the commit under way before partitions go to another worker."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,15 +66,6 @@ class WorkerSettings:
     flush_every: timedelta = timedelta(seconds=2)
     poll_timeout: timedelta = timedelta(milliseconds=200)
     linger: timedelta = timedelta(milliseconds=100)
-
-
-@dataclass(frozen=True, slots=True)
-class _Counting:
-    """What is known of a batch besides what is committed. ended_s: end of its poll, monotonic."""
-
-    ended_s: float
-    messages: dict[str, int]
-    counted: Counted | None
 
 
 class Worker:
@@ -100,22 +87,19 @@ class Worker:
         self._book = book
         self._decoding = Decoding(book, store.hash_seed(), settings.max_future_skew)
         self._settings = settings
-        self._observer = observer
+        self._reporting = Reporting(settings.topics, observer)
         self._committing = Committing(store)
-        self._listener = _Rebalances(self._committing)
+        self._listener = Rebalances(self._committing)
         self._seen_rebalances = -1
         self._state: ShardState | None = None
         self._owned_pairs = False
         self._positions: dict[TopicPartition, Position] = {}
-        self._under_way: _Counting | None = None
+        self._under_way: UnderWay | None = None
         self._batches_since_flush = 0
         self._flushes = 0
         self._flushed_at = time.monotonic()
-        names = settings.topics
-        self._kinds = {names.predictions: "predictions", names.labels: "labels",
-                       names.changes: "changes"}  # fmt: skip
-        require_topics(consumer, names.names)
-        consumer.subscribe(list(names.names), listener=self._listener)
+        require_topics(consumer, settings.topics.names)
+        consumer.subscribe(list(settings.topics.names), listener=self._listener)
 
     def run(self, stop: Event) -> None:
         """Work until `stop` is set.
@@ -130,11 +114,11 @@ class Worker:
                     self._pause(str(error), stop)
             self._finish()
         except Fenced:
-            if self._observer is not None:
-                self._observer.fenced()
+            self._reporting.fenced()
             raise
         finally:
             self._committing.close()
+            self._reporting.close()
             self._consumer.close(autocommit=False, timeout_ms=CLOSE_TIMEOUT_MS)
 
     @property
@@ -156,7 +140,13 @@ class Worker:
 
     def step(self) -> int:
         """Poll once, count what came and begin to commit it; returns the messages counted."""
-        polled = self._poll()
+        settings = self._settings
+        try:
+            wait = settings.poll_timeout if self._state is not None else JOIN_POLL
+            polled = poll(self._consumer, settings.batch_events, wait, settings.linger)
+        except (NoOffsetForPartitionError, OffsetOutOfRangeError):
+            # Taking over goes to the stored offsets, or says which messages are gone.
+            self._seen_rebalances, polled = -1, {}
         polled_at = _now()
         with self._in_memory():
             if not self._listener.holding or self._listener.count != self._seen_rebalances:
@@ -165,60 +155,25 @@ class Worker:
                 # What was polled may start anywhere: it is fetched again from the stored offsets.
                 self._take_over()
                 return 0
-            fresh = self._fresh(polled)
-            if fresh:
-                self._count(self._state, fresh, polled_at)
+            new = fresh(polled, self._positions)
+            if new:
+                self._count(self._state, new, polled_at)
             elif self._flush_is_due():
                 self.flush()
             else:
                 self._settle(wait_for_it=False)
-        return sum(map(len, fresh.values()))
-
-    def _poll(self) -> dict[TopicPartition, list[Record]]:
-        """Records by partition: one transaction is worth many fetches."""
-        wanted = self._settings.batch_events
-        polled: dict[TopicPartition, list[Record]] = {}
-        wait = self._settings.poll_timeout if self._state is not None else JOIN_POLL
-        until = time.monotonic() + self._settings.linger.total_seconds()
-        while wanted > 0:
-            wait_ms = int(wait.total_seconds() * 1000)
-            try:
-                more = self._consumer.poll(timeout_ms=wait_ms, max_records=wanted)
-            except (NoOffsetForPartitionError, OffsetOutOfRangeError):
-                # Taking over goes to the stored offsets, or says which messages are gone.
-                self._seen_rebalances = -1
-                return {}
-            for partition, records in more.items():
-                polled.setdefault(partition, []).extend(records)
-                wanted -= len(records)
-            wait = timedelta(seconds=until - time.monotonic())
-            if not more or wait <= timedelta():
-                break
-        return polled
-
-    def _fresh(
-        self, polled: Mapping[TopicPartition, list[Record]]
-    ) -> dict[TopicPartition, list[Record]]:
-        """What was not counted before; a client may hand out what lies before the offset sought."""
-        fresh = {}
-        for partition, records in polled.items():
-            start = self._positions[partition].next_offset or 0
-            if records[0].offset < start:
-                records = [r for r in records if r.offset >= start]  # noqa: PLW2901  # the rest
-            if records:
-                fresh[partition] = records
-        return fresh
+        return sum(map(len, new.values()))
 
     def _count(
         self,
         state: ShardState,
-        fresh: Mapping[TopicPartition, list[Record]],
+        new: Mapping[TopicPartition, list[Record]],
         polled_at: datetime,
     ) -> None:
         ended_s = time.monotonic()
         topics = self._settings.topics
         by_topic: dict[str, list[Record]] = {name: [] for name in topics.names}
-        for partition, records in fresh.items():
+        for partition, records in new.items():
             by_topic[partition.topic] += records
         decoded = self._decoding.decode(
             by_topic[topics.predictions], by_topic[topics.labels], by_topic[topics.changes]
@@ -227,20 +182,19 @@ class Worker:
         self._batches_since_flush += 1
         flush = self._take_flush(state) if self._flush_is_due() else None
         batch = Batch((), counted.blocks, decoded.dead_letters, decoded.changes, flush)
-        messages = {self._kinds[name]: len(records) for name, records in by_topic.items()}
+        messages = {self._reporting.kinds[name]: len(records) for name, records in by_topic.items()}
         self._settle()
-        self._begin(fresh, batch, polled_at)
-        self._under_way = _Counting(ended_s, messages, counted)
+        self._begin(new, batch, polled_at)
+        self._under_way = UnderWay(ended_s, messages, counted)
 
     def _begin(
-        self, fresh: Mapping[TopicPartition, list[Record]], content: Batch, polled_at: datetime
+        self, new: Mapping[TopicPartition, list[Record]], content: Batch, polled_at: datetime
     ) -> None:
         """Begin to commit `content` with the partitions' moves; a flush asserts every partition."""
         flushed = content.flush is not None
-        moved = self._positions if flushed else fresh
+        moved = self._positions if flushed else new
         advances = [
-            replace(self._advance(tp, fresh.get(tp, []), polled_at), flushed=flushed)
-            for tp in moved
+            replace(self._advance(tp, new.get(tp, []), polled_at), flushed=flushed) for tp in moved
         ]
         for partition, advance in zip(moved, advances, strict=True):
             self._positions[partition] = advance.after
@@ -253,36 +207,12 @@ class Worker:
             return
         under_way, self._under_way = self._under_way, None
         if done.batch.flush is not None:
-            # Kafka's own offsets serve lag tools only; nothing here ever reads them.
-            self._consumer.commit_async(
-                {
-                    TopicPartition(a.position.topic, a.position.partition): OffsetAndMetadata(
-                        a.next_offset, "", -1
-                    )
-                    for a in done.batch.advances
-                    if a.next_offset is not None
-                }
-            )
-        _log_dead_letters(done.batch.dead_letters)
-        if self._observer is not None:
-            counting = under_way or _Counting(done.seconds, {}, None)
-            self._observer.committed(self._committed(done.batch, done.seconds, counting))
-
-    def _committed(self, batch: Batch, ended_s: float, counting: _Counting) -> Committed:
-        counted, flush = counting.counted, batch.flush
-        tallies = Counter() if counted is None else counted.tallies
-        if flush is not None:
-            tallies = tallies + flush.forgotten
-        return Committed(
-            at=_now(),
-            messages=counting.messages,
-            dead_letters=Counter((self._kinds[d.topic], d.reason) for d in batch.dead_letters),
-            tallies=tallies,
-            label_delays_s=_NO_DELAYS if counted is None else counted.delay_ms / 1000,
-            lag=lag(self._consumer, self._kinds, self._positions.values()),
-            seconds=ended_s - counting.ended_s,
-            rows=self.rows,
-        )
+            moves = [
+                (a.position.topic, a.position.partition, a.next_offset) for a in done.batch.advances
+            ]
+            tell_offsets(self._consumer, moves)
+        behind = lag(self._consumer, self._reporting.kinds, self._positions.values())
+        self._reporting.committed(done, under_way, behind, self.rows)
 
     def _advance(
         self, partition: TopicPartition, records: list[Record], polled_at: datetime
@@ -345,9 +275,7 @@ class Worker:
         self._positions = {TopicPartition(p.topic, p.partition): p for p in positions}
         if assigned:
             self._state = ShardState(self._store, self._book, topics, positions)
-            log.info("assigned", partitions=len(assigned), rows=self.rows)
-            if self._observer is not None:
-                self._observer.assigned(len(assigned), self.rows)
+            self._reporting.assigned(len(assigned), self.rows)
         self._seen_rebalances = rebalances
 
     @contextmanager
@@ -367,9 +295,7 @@ class Worker:
 
     def _pause(self, why: str, stop: Event) -> None:
         """Wait for the database without losing the place in the group."""
-        log.error("database unavailable, counting is paused", error=why)
-        if self._observer is not None:
-            self._observer.paused(why)
+        self._reporting.paused(why)
         self._consumer.pause(*self._consumer.assignment())
         if not stop.is_set():
             self._consumer.poll(timeout_ms=int(RETRY_AFTER.total_seconds() * 1000))
@@ -383,51 +309,5 @@ class Worker:
             log.warning("database unavailable at the end, the next start goes on", error=str(error))
 
 
-def _log_dead_letters(letters: Sequence[DeadLetter]) -> None:
-    for letter in letters[:MAX_LOGGED]:
-        log.warning(
-            "dead letter",
-            topic=letter.topic,
-            partition=letter.partition,
-            offset=letter.offset,
-            reason=letter.reason,
-        )
-
-
 def _now() -> datetime:
     return datetime.now(UTC)
-
-
-_NO_DELAYS = np.empty(0)
-
-
-class _Rebalances(ConsumerRebalanceListener):  # type: ignore[misc]  # the client is untyped
-    """Notes changes of assignment; the worker compares, because callbacks must return at once.
-
-    Between revocation and assignment nothing is held, though the client still names the old
-    partitions: what is taken over then is another's already.
-    """
-
-    def __init__(self, committing: Committing) -> None:
-        self._committing = committing
-        self.count = 0
-        self.holding = False
-
-    def on_partitions_revoked(self, revoked: object) -> None:
-        """Note that what is held is no longer ours, once the commit under way has ended."""
-        del revoked
-        self._committing.await_end(HAND_OVER)
-        self.holding = False
-        self.count += 1
-
-    def on_partitions_lost(self, lost: object) -> None:
-        """Note that what was held is another's already."""
-        del lost
-        self.holding = False
-        self.count += 1
-
-    def on_partitions_assigned(self, assigned: object) -> None:
-        """Note a new assignment."""
-        del assigned
-        self.holding = True
-        self.count += 1
