@@ -9,6 +9,7 @@ from __future__ import annotations
 import getpass
 import json
 import os
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -37,6 +38,10 @@ from monitor.store.engine import connect
 from monitor.store.migrate import require_current
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from kafka import KafkaProducer
+
     from monitor.store.dead_letters import WholeLetter
 
 app = typer.Typer(help="Messages that could not be used.", no_args_is_help=True)
@@ -73,8 +78,8 @@ def list_letters(  # noqa: PLR0913  # one parameter an option
 ) -> None:
     """List letters that wait, the newest first, and count them by topic and reason."""
     selection = Selection(topic=topic, reason=reason, since=_since(since), resolved=resolved)
-    store = _store(_load(config_path))
-    letters, counts = store.find(selection, limit), store.counts(selection)
+    with _store(_load(config_path)) as store:
+        letters, counts = store.find(selection, limit), store.counts(selection)
     if as_json:
         counted = [{"topic": t, "reason": r, "letters": n} for t, r, n in counts]
         shown = {"letters": [letter_json(letter) for letter in letters], "counts": counted}
@@ -93,7 +98,8 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Print all that is known of one letter, its key and value included."""
-    found = _existing(_store(_load(config_path)), Place(topic, partition, offset))
+    with _store(_load(config_path)) as store:
+        found = _existing(store, Place(topic, partition, offset))
     if as_json:
         typer.echo(json.dumps(whole_json(found)))
     else:
@@ -119,18 +125,11 @@ def replay(  # noqa: PLR0913  # one parameter an option
     selection = _selection(topic, partition, offset, reason, since, everything=everything)
     by = _named(author or _user(), "--author")
     settings = _load(config_path)
-    store = _store(settings)
-    if offset is not None:
-        _require_replayable(store, selection)
-    options = settings.connections.kafka_options()
-    if "bootstrap_servers" not in options:
-        message = "no Kafka: set CALMON_KAFKA_BOOTSTRAP, like kafka-1:9092,kafka-2:9092"
-        raise ValueError(message)
-    kafka = producer(",".join(options.pop("bootstrap_servers")), **(options | PRODUCER_SETTINGS))
-    try:
-        done = replay_letters(store, kafka, selection, by=by, now=_now)
-    finally:
-        kafka.close()
+    with _store(settings) as store:
+        if offset is not None:
+            _require_replayable(store, selection)
+        with _kafka(settings) as kafka:
+            done = replay_letters(store, kafka, selection, by=by, now=_now)
     typer.echo(json.dumps(replayed_json(done)) if as_json else replayed_text(done))
 
 
@@ -154,10 +153,10 @@ def drop(  # noqa: PLR0913  # one parameter an option
     """
     selection = _selection(topic, partition, offset, reason, since, everything=everything)
     by, why = _named(author, "--author"), _named(because, "--because")
-    store = _store(_load(config_path))
-    if offset is not None:
-        _existing(store, _place_of(selection))
-    dropped = store.drop(selection, by=by, because=why, at=_now())
+    with _store(_load(config_path)) as store:
+        if offset is not None:
+            _existing(store, _place_of(selection))
+        dropped = store.drop(selection, by=by, because=why, at=_now())
     typer.echo(json.dumps({"dropped": dropped}) if as_json else f"dropped {letters_text(dropped)}")
 
 
@@ -242,10 +241,28 @@ def _load(path: Path | None) -> Settings:
     return load(path, os.environ)
 
 
-def _store(settings: Settings) -> DeadLetterStore:
+@contextmanager
+def _store(settings: Settings) -> Iterator[DeadLetterStore]:
     url = daemon.database_url(settings)
     require_current(url)
-    return DeadLetterStore(connect(url, name="calmon deadletter"))
+    engine = connect(url, name="calmon deadletter")
+    try:
+        yield DeadLetterStore(engine)
+    finally:
+        engine.dispose()
+
+
+@contextmanager
+def _kafka(settings: Settings) -> Iterator[KafkaProducer]:
+    options = settings.connections.kafka_options()
+    if "bootstrap_servers" not in options:
+        message = "no Kafka: set CALMON_KAFKA_BOOTSTRAP, like kafka-1:9092,kafka-2:9092"
+        raise ValueError(message)
+    kafka = producer(",".join(options.pop("bootstrap_servers")), **(options | PRODUCER_SETTINGS))
+    try:
+        yield kafka
+    finally:
+        kafka.close()
 
 
 def _now() -> datetime:

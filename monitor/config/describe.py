@@ -32,6 +32,7 @@ def describe(settings: Settings) -> dict[str, object]:
         "tick_every_s": settings.tick_every.total_seconds(),
         "ingest": ingest.model_dump(exclude=set(_INGEST_SPANS))
         | {f"{name}_s": getattr(ingest, name).total_seconds() for name in _INGEST_SPANS},
+        "http": settings.http.model_dump(),
         "routing": settings.routing.model_dump(),
         "defaults": _policy(settings.defaults),
         "models": {model: _policy(policy) for model, policy in settings.declared.items()},
@@ -49,6 +50,7 @@ def describe_text(settings: Settings) -> str:
         f"  clock: {settings.clock}, a tick every {span_text(settings.tick_every)}",
         f"  topics: {', '.join(settings.topics.model_dump().values())}",
         f"  undeclared models: {undeclared}",
+        f"  metrics and health: {settings.http.address or 'not served'}",
         "  policies (by fingerprint)",
     ]
     rows = [("defaults", settings.defaults, Policy())]

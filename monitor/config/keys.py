@@ -16,6 +16,7 @@ from monitor.config.times import parse_span
 from monitor.config.values import (
     Channel,
     Dimension,
+    ListeningAddress,
     Moment,
     Name,
     PaneSpan,
@@ -102,6 +103,16 @@ class IngestKeys(Keys):
         "What to do when Kafka deleted messages before they were counted: stop with an error, or "
         "write the gap to the database and go on.",
         example="record_gap",
+    )
+
+
+class HttpKeys(Keys):
+    """Where metrics and health are served."""
+
+    address: ListeningAddress | None = _key(
+        None,
+        "IP address and port of /metrics, /livez and /readyz; without one there is no server.",
+        example="127.0.0.1:8420",
     )
 
 
@@ -283,6 +294,7 @@ class FileKeys(Keys):
         parse_span("30s"), "How often the watcher looks for what is due; 1s to 1d.", example="1m"
     )
     ingest: Annotated[IngestKeys, _SECTION] = IngestKeys()
+    http: Annotated[HttpKeys, _SECTION] = HttpKeys()
     routing: Annotated[RoutingKeys, _SECTION] = RoutingKeys()
     defaults: Annotated[PolicyKeys, _SECTION] = PolicyKeys()
     models: Annotated[dict[Name, Annotated[PolicyKeys, _SECTION]], _SECTION] = Field(
@@ -296,6 +308,7 @@ SECTIONS: dict[tuple[str, ...], type[Keys]] = {
     (): FileKeys,
     ("topics",): TopicKeys,
     ("ingest",): IngestKeys,
+    ("http",): HttpKeys,
     ("routing",): RoutingKeys,
     ("routing", "slack"): SlackKeys,
     ("defaults",): PolicyKeys,

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from monitor.config.document import MAX_BYTES, Document, read_document
 from monitor.config.environment import FILE, read_environment, variable
-from monitor.config.keys import FileKeys, IngestKeys, PolicyKeys, RoutingKeys, TopicKeys
+from monitor.config.keys import FileKeys, HttpKeys, IngestKeys, PolicyKeys, RoutingKeys, TopicKeys
 from monitor.config.messages import blank_value, explain, place
 from monitor.config.problems import ConfigError, KeyPath, Problem, key_text, printable, shown
 from monitor.config.rules import RULES
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 _ABSENT = object()
 _CHANNEL: KeyPath = ("routing", "slack", "channel")
+_NULLABLE: tuple[KeyPath, ...] = (_CHANNEL, ("http", "address"))
 
 TEXT_NAME = "calmon.yaml"
 """Name that problems give to a text that came from no file."""
@@ -50,6 +51,7 @@ class Settings:
     clock: Literal["wall", "event"]
     tick_every: timedelta
     ingest: IngestKeys
+    http: HttpKeys
     routing: RoutingKeys
     defaults: Policy
     declared: Mapping[str, Policy]
@@ -106,6 +108,7 @@ def _settings(
         clock=keys.clock,
         tick_every=keys.tick_every,
         ingest=keys.ingest,
+        http=keys.http,
         routing=keys.routing,
         defaults=defaults,
         declared=MappingProxyType({name: own.over(defaults) for name, own in keys.models.items()}),
@@ -138,7 +141,7 @@ def _check(text: str, file: str, connections: Connections) -> tuple[FileKeys, li
 
 def _validated(document: Document) -> tuple[FileKeys, dict[KeyPath, str]]:
     """Keys without the faulty values, which are taken out of the document, and their faults."""
-    nullable = {path for path in document.blanks if _policy_key(path) or path == _CHANNEL}
+    nullable = {path for path in document.blanks if _policy_key(path) or path in _NULLABLE}
     faults = {path: blank_value(path) for path in nullable}
     for path in faults:
         _prune(document.data, path)

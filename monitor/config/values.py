@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator
 
+from monitor.addresses import parse_address
 from monitor.config.problems import shown
 from monitor.config.times import parse_moment, parse_span, span_text
 from monitor.notify.channels import channel_problem
@@ -118,6 +119,11 @@ def web_address(text: str) -> str:
     return text
 
 
+def listening_address(text: str) -> str:
+    """The text as `host:port`, if it is an address to serve on."""
+    return str(parse_address(text))
+
+
 def channel(text: str) -> str:
     """The text, if it is a Slack channel's id, or its `#name`, which no alert can be sent to.
 
@@ -139,4 +145,5 @@ Name = Annotated[str, AfterValidator(name)]
 Dimension = Annotated[str, AfterValidator(segment_dimension)]
 TopicName = Annotated[str, AfterValidator(topic_name)]
 WebAddress = Annotated[str, AfterValidator(web_address)]
+ListeningAddress = Annotated[str, AfterValidator(listening_address)]
 Channel = Annotated[str, AfterValidator(channel)]

@@ -83,6 +83,14 @@ class JoinIndex:
             tallies,
         )
 
+    def reserve(self, rows: int) -> None:
+        """Make room for this many rows at once."""
+        self._rows_by_key.reserve(rows)
+
+    def fit(self) -> None:
+        """Give back the room that was reserved for nothing."""
+        self._rows_by_key.fit()
+
     def restore(self, predictions: PredictionColumns, labels: LabelColumns) -> None:
         """As apply, with events whose effect is known and was counted before."""
         _, rows = self._rows_of(predictions, labels)
@@ -185,7 +193,8 @@ class JoinIndex:
         """Take the waiting labels out of rows that now have their prediction."""
         held = self._rows
         waiting = placed[(held.series[placed] != VACANT) & (held.series[placed] < 0)]
-        rows, ts_ms, label = [waiting], [held.label_ms[waiting]], [held.label[waiting]]
+        first_ms, first_label = held.labels.get(waiting)
+        rows, ts_ms, label = [waiting], [first_ms], [first_label]
         if self._more_early:
             for row in waiting.tolist():
                 for more_ms, more_label in self._more_early.pop(row, ()):
@@ -200,8 +209,7 @@ class JoinIndex:
             np.concatenate(ts_ms),
             np.concatenate(label),
         )
-        held.label_ms[waiting] = NO_TIME
-        held.label[waiting] = np.nan
+        held.labels.clear(waiting)
         return all_rows, early
 
     def _settle(
@@ -228,7 +236,7 @@ class JoinIndex:
         expired = age_ms > table.correction_horizon_ms[series]
         late = age_ms > table.label_horizon_ms[series]
         late_ms, late_label = held.late.get(rows)
-        label_ms, label = held.label_ms[rows], held.label[rows]
+        label_ms, label = held.labels.get(rows)
         slot_ms = np.where(late, late_ms, label_ms)
         stale = ~expired & (labels.ts_ms < slot_ms)
         is_late_held = late_ms != NO_TIME
@@ -252,8 +260,7 @@ class JoinIndex:
         slot = np.where(late, late_label, label)
         unchanged = (labels.ts_ms == slot_ms) & _equal(slot, labels.label)
         written: NDArray[np.bool_] = usable & ~unchanged
-        held.label_ms[rows[on_time]] = labels.ts_ms[on_time]
-        held.label[rows[on_time]] = labels.label[on_time]
+        held.labels.put(rows[on_time], labels.ts_ms[on_time], labels.label[on_time])
         held.late.put(rows[past], labels.ts_ms[past], labels.label[past])
         return written
 
@@ -267,13 +274,13 @@ class JoinIndex:
         held.series[first] = -1 - labels.model[vacant]
         held.shard[first] = labels.shard[vacant]
         held.ts_ms[first] = labels.ts_ms[vacant]
-        held.label_ms[first] = labels.ts_ms[vacant]
-        held.label[first] = labels.label[vacant]
+        held.labels.put(first, labels.ts_ms[vacant], labels.label[vacant])
         kept: NDArray[np.bool_] = vacant.copy()
         for position in np.flatnonzero(~vacant).tolist():
             row = int(rows[position])
             event = (int(labels.ts_ms[position]), float(labels.label[position]))
-            waiting = [(int(held.label_ms[row]), float(held.label[row]))]
+            [held_ms], [held_label] = held.labels.get(rows[position : position + 1])
+            waiting = [(int(held_ms), float(held_label))]
             waiting += self._more_early.get(row, [])
             # At equal times the later arrival wins, so only the newest of them can be repeated.
             same_time = [label for ms, label in waiting if ms == event[0]]
@@ -289,7 +296,7 @@ class JoinIndex:
     def _standing(self, rows: NDArray[np.int64]) -> _Standing:
         """What these rows add to the counts now: copies, which an update leaves alone."""
         predicted = self._rows.series[rows] >= 0
-        label = np.where(predicted, self._rows.label[rows], np.nan)
+        label = np.where(predicted, self._rows.labels.get(rows)[1], np.nan)
         late_ms, late_label = self._rows.late.get(rows)
         return _Standing(predicted, label, late_ms != NO_TIME, late_label)
 

@@ -63,6 +63,16 @@ class KeyTable:
             slot[open_] = (slot[open_] + 1) % len(self._slots)
         return found
 
+    def reserve(self, more: int) -> None:
+        """Make room for this many further keys at once."""
+        self._reserve(more)
+
+    def fit(self) -> None:
+        """Give back slots that were reserved and are not needed."""
+        size = max(int(self._n * _GROWTH / _MAX_LOAD), _MIN_SLOTS)
+        if size < len(self._slots):
+            self._rehash(size)
+
     def find(self, keys: NDArray[np.uint64]) -> NDArray[np.int64]:
         """Row of each key, ABSENT where there is none; keys may repeat."""
         slot = _home(keys, len(self._slots))

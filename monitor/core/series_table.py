@@ -71,6 +71,11 @@ class SeriesTable:
         self.low[index] = rules.low
         self.high[index] = rules.high
 
+    @property
+    def n_series(self) -> int:
+        """Number of known series."""
+        return len(self._by_identity)
+
     def find(self, series: Series, rules: SeriesRules) -> int | None:
         """Index of a series under these rules, if it is known."""
         return self._by_identity.get((series, rules))

@@ -197,11 +197,13 @@ class Decoding:
     def _untimely(self, records: Sequence[Record], ts_ms: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Which events are newer than their message allows, or outside the times that are kept."""
         published_ms = np.array([record.timestamp for record in records], dtype=np.int64)
-        latest_ms = np.where(published_ms >= 0, published_ms + self._skew_ms, NEWEST_MS)
+        told = (published_ms >= 0) & (published_ms <= NEWEST_MS)
+        latest_ms = np.where(told, published_ms + self._skew_ms, NEWEST_MS)
         return (ts_ms > latest_ms) | (ts_ms < 0) | (ts_ms > NEWEST_MS)
 
     def _latest_ms(self, record: Record) -> int:
-        return record.timestamp + self._skew_ms if record.timestamp >= 0 else NEWEST_MS
+        told = 0 <= record.timestamp <= NEWEST_MS
+        return record.timestamp + self._skew_ms if told else NEWEST_MS
 
 
 def _times(moments: Sequence[int | datetime]) -> NDArray[np.int64]:
@@ -237,5 +239,12 @@ def dead_letter(record: Record, refusal: Refusal) -> DeadLetter:
         refusal.detail.replace("\x00", "\\0"),
         None if record.key is None else record.key[:MAX_BYTES],
         None if record.value is None else record.value[:MAX_BYTES],
-        datetime.fromtimestamp(record.timestamp / 1000, UTC) if record.timestamp >= 0 else None,
+        published_at(record),
     )
+
+
+def published_at(record: Record) -> datetime | None:
+    """Kafka's time of a record; None where there is none, or one that cannot be meant."""
+    if not 0 <= record.timestamp <= NEWEST_MS:
+        return None
+    return datetime.fromtimestamp(record.timestamp / 1000, UTC)

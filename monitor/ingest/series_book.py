@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 
 MAX_SIGHTINGS = 200_000
 MAX_REFUSALS = 10_000
+MAX_MODELS = 10_000
+MAX_SERIES = 100_000
+MAX_SEGMENT_BYTES = 800
+"""A series' identity is indexed, and an index entry of Postgres has room for about 2700 bytes."""
 
 Sighting = tuple[str, str, bytes]
 """Model, version and raw segments, as they stood in a message."""
@@ -43,6 +47,7 @@ class SeriesBook:
         self._models: dict[str, int] = {}
         self._sightings: dict[Sighting, int] = {}
         self._refusals: list[Refusal] = []
+        self._n_models = 0
         self._sample_limit = np.empty(0, dtype=np.uint64)
         self._correction_ms = np.empty(0, dtype=np.int64)
         self.table = SeriesTable()
@@ -79,14 +84,14 @@ class SeriesBook:
 
     def model_of(self, series: NDArray[np.int32]) -> NDArray[np.int32]:
         """Number of the model of each series; of a refused one the code itself."""
-        if not len(series):
-            return series
-        known = self.table.model[np.maximum(series, 0)]
-        return np.where(series >= 0, known, series).astype(np.int32)
+        model = series.copy()
+        numbered = series >= 0
+        model[numbered] = self.table.model[series[numbered]]
+        return model
 
     def sample_limit(self, model: NDArray[np.int32]) -> NDArray[np.uint64]:
         """Largest key that is counted, for each model; refused ones have any."""
-        return self._sample_limit[np.maximum(model, 0)] if len(model) else _NO_LIMITS
+        return self._sample_limit[np.maximum(model, 0)]
 
     def correction_ms(self) -> NDArray[np.int64]:
         """Correction horizon by model number; shape (largest number + 1,)."""
@@ -119,7 +124,7 @@ class SeriesBook:
             self._sightings[sighting] = index
 
     def _learn_models(self, names: Sequence[str]) -> None:
-        new = []
+        new: list[str] = []
         for name in dict.fromkeys(names):
             if name in self._models:
                 continue
@@ -128,6 +133,12 @@ class SeriesBook:
                 refused = Refusal(
                     "unknown_model",
                     f"model {name!r} is not declared; add it to `models`, or set auto_register",
+                )
+            if refused is None and self._n_models + len(new) >= MAX_MODELS:
+                refused = Refusal(
+                    "too_many_models",
+                    f"{MAX_MODELS} models are known; stop putting ids into `model`, or declare the "
+                    "models that are meant and set auto_register: false",
                 )
             if refused is None:
                 new.append(name)
@@ -145,7 +156,13 @@ class SeriesBook:
         if isinstance(values, Refusal):
             return self._refused(values)
         segment = segment_name({name: values.get(name, "") for name in policy.segments})
-        refused = refused_text(version) or refused_text(segment)
+        refused = refused_text(version) or _refused_segment(segment)
+        if refused is None and self.table.n_series >= MAX_SERIES:
+            refused = Refusal(
+                "too_many_series",
+                f"{MAX_SERIES} series are known; declare segments with fewer values, or stop "
+                "putting ids into `model`, `version` or `segments`",
+            )
         if refused is not None:
             return self._refused(refused)
         rules = SeriesRules(
@@ -168,6 +185,7 @@ class SeriesBook:
     def _number(self, found: dict[str, int]) -> None:
         """Learn the numbers of models, and what their policies say about each event."""
         self._models.update(found)
+        self._n_models = len(found)
         size = max(found.values(), default=0) + 1
         self._sample_limit = np.full(size, _EVERY_KEY, dtype=np.uint64)
         self._correction_ms = np.zeros(size, dtype=np.int64)
@@ -178,4 +196,12 @@ class SeriesBook:
                 self._correction_ms[number] = policy.correction_horizon.total_seconds() * 1000
 
 
-_NO_LIMITS = np.empty(0, dtype=np.uint64)
+def _refused_segment(segment: str) -> Refusal | None:
+    refused = refused_text(segment)
+    if refused is None and len(segment.encode()) > MAX_SEGMENT_BYTES:
+        refused = Refusal(
+            "bad_segments",
+            f"the declared segments take {len(segment.encode())} bytes; {MAX_SEGMENT_BYTES} are "
+            "kept, so send shorter values",
+        )
+    return refused

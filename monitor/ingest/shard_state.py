@@ -90,9 +90,9 @@ class ShardState:
         return len(self._index)
 
     @property
-    def has_unflushed(self) -> bool:
-        """Whether counts wait for a flush."""
-        return any(len(cells) for cells in self._cells) or bool(self._tallies)
+    def unflushed(self) -> int:
+        """Cells that wait for a flush."""
+        return sum(map(len, self._cells))
 
     def watermarks(self, topic: str, partition: int) -> dict[int, int]:
         """Newest event time, epoch ms by model index, of one partition."""
@@ -150,6 +150,7 @@ class ShardState:
 
         Rows are forgotten where they were forgotten, and tallied, before the state was lost.
         """
+        self._index.reserve(store.events_held(self.shards))
         self._evicted, blocks = store.load(self.shards)
         newest = self._matrix(self._evicted)
         for evicted, run in groupby(blocks, key=lambda loaded: loaded.evicted is not None):
@@ -160,6 +161,7 @@ class ShardState:
             for is_flushed, same in groupby(run, key=lambda loaded: loaded.flushed):
                 for chunk in _chunks(loaded.block for loaded in same):
                     self._restore(chunk, newest, is_flushed=is_flushed)
+        self._index.fit()
 
     def _restore(
         self, chunk: Sequence[Block], newest: NDArray[np.int64], *, is_flushed: bool

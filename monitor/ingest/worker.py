@@ -21,7 +21,7 @@ from kafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRange
 
 from monitor.ingest.committing import Committing
 from monitor.ingest.consumer import CLOSE_TIMEOUT_MS, require_topics, tell_offsets
-from monitor.ingest.decoding import Decoding
+from monitor.ingest.decoding import Decoding, published_at
 from monitor.ingest.polling import fresh, poll
 from monitor.ingest.rebalances import Rebalances
 from monitor.ingest.reporting import Reporting, UnderWay
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 FLUSH_BATCHES = 64
+FLUSH_CELLS = 300_000
 EVICT_FLUSHES = 100
 JOIN_POLL = timedelta(seconds=1)
 """Poll of a worker without partitions: a client that polls for less may take long to join."""
@@ -223,8 +224,8 @@ class Worker:
         through_at = None
         if end is not None and (next_offset or 0) >= end:
             through_at = polled_at
-        elif records and records[-1].timestamp >= 0:
-            through_at = datetime.fromtimestamp(records[-1].timestamp / 1000, UTC)
+        elif records:
+            through_at = published_at(records[-1])
         watermarks = position.watermarks
         if records and self._state is not None:
             watermarks = self._state.watermarks(partition.topic, partition.partition)
@@ -234,6 +235,7 @@ class Worker:
         waited = time.monotonic() - self._flushed_at
         return (
             self._batches_since_flush >= FLUSH_BATCHES
+            or (self._state is not None and self._state.unflushed >= FLUSH_CELLS)
             or waited >= self._settings.flush_every.total_seconds()
         )
 

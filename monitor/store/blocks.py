@@ -96,20 +96,20 @@ def unpack_block(shard: int, payload: bytes, tallies: list[list[object]]) -> Blo
     return Block(
         shard,
         PredictionColumns(
-            key.astype(np.uint64),
+            key.astype(np.uint64, copy=False),
             np.full(len(key), shard, dtype=np.int32),
-            series.astype(np.int32),
-            ts_ms.astype(np.int64),
-            score.astype(np.float64),
+            series.astype(np.int32, copy=False),
+            ts_ms.astype(np.int64, copy=False),
+            score.astype(np.float64, copy=False),
         ),
         LabelColumns(
-            y_key.astype(np.uint64),
+            y_key.astype(np.uint64, copy=False),
             np.full(len(y_key), shard, dtype=np.int32),
-            model.astype(np.int32),
-            y_ts_ms.astype(np.int64),
-            label.astype(np.float64),
+            model.astype(np.int32, copy=False),
+            y_ts_ms.astype(np.int64, copy=False),
+            label.astype(np.float64, copy=False),
         ),
-        columns["y_anchor_ms"].astype(np.int64),
+        columns["y_anchor_ms"].astype(np.int64, copy=False),
         tally_counter(tallies),
     )
 

@@ -17,17 +17,25 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 
+_WAIT_OUT = ("08", "25006", "40", "53", "55P03", "57", "58")
+"""SQLSTATE classes that pass: connection, read-only standby, rollback, resources, lock, operator
+and system (PostgreSQL manual, appendix A). 54, a limit of the program, would never pass."""
+
+
 class DatabaseUnavailable(Exception):  # noqa: N818  # a state to wait out, not a fault
     """Postgres cannot be reached, or broke off; whether a commit took effect is not known."""
 
 
 @contextmanager
 def transaction(engine: Engine) -> Iterator[Connection]:
-    """One transaction; a lost or refused connection is raised as DatabaseUnavailable."""
+    """One transaction; what waiting can mend is raised as DatabaseUnavailable."""
     try:
         with engine.begin() as connection:
             yield connection
     except (OperationalError, InterfaceError) as error:
+        state = getattr(error.orig, "sqlstate", None)
+        if state is not None and not state.startswith(_WAIT_OUT):
+            raise
         # The driver's text names host and database but never the password.
         raise DatabaseUnavailable(str(error.orig)) from error
 

@@ -184,6 +184,14 @@ class IngestStore:
         cutoffs = {shard: by_number(known[shard].evicted) for shard in known}
         return cutoffs, self._blocks(shards, {s: known[s].flushed_block_id for s in known})
 
+    def events_held(self, shards: Sequence[int]) -> int:
+        """Events in the durable blocks of these shards."""
+        total = select(func.coalesce(func.sum(t.join_block.c.n_events), 0))
+        with transaction(self._engine) as connection:
+            return int(
+                connection.execute(total.where(t.join_block.c.shard.in_(shards))).scalar_one()
+            )
+
     def _blocks(self, shards: Sequence[int], flushed: Mapping[int, int]) -> Iterator[LoadedBlock]:
         table = t.join_block
         statement = select(table).where(table.c.shard.in_(shards)).order_by(table.c.block_id)
