@@ -12,7 +12,7 @@ import os
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -31,16 +31,13 @@ from monitor.dead_letter_printing import (
     replayed_text,
     whole_json,
 )
-from monitor.ingest.dead_letter_replay import PRODUCER_SETTINGS, cannot_replay, replay_letters
-from monitor.ingest.replay import producer
+from monitor.ingest.dead_letter_replay import cannot_replay, replay_letters, replay_producer
 from monitor.store.dead_letters import DeadLetterStore, Place, Selection
 from monitor.store.engine import connect
 from monitor.store.migrate import require_current
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from kafka import KafkaProducer
 
     from monitor.store.dead_letters import WholeLetter
 
@@ -128,7 +125,7 @@ def replay(  # noqa: PLR0913  # one parameter an option
     with _store(settings) as store:
         if offset is not None:
             _require_replayable(store, selection)
-        with _kafka(settings) as kafka:
+        with replay_producer(_kafka(settings)) as kafka:
             done = replay_letters(store, kafka, selection, by=by, now=_now)
     typer.echo(json.dumps(replayed_json(done)) if as_json else replayed_text(done))
 
@@ -252,17 +249,12 @@ def _store(settings: Settings) -> Iterator[DeadLetterStore]:
         engine.dispose()
 
 
-@contextmanager
-def _kafka(settings: Settings) -> Iterator[KafkaProducer]:
+def _kafka(settings: Settings) -> dict[str, Any]:
     options = settings.connections.kafka_options()
     if "bootstrap_servers" not in options:
         message = "no Kafka: set CALMON_KAFKA_BOOTSTRAP, like kafka-1:9092,kafka-2:9092"
         raise ValueError(message)
-    kafka = producer(",".join(options.pop("bootstrap_servers")), **(options | PRODUCER_SETTINGS))
-    try:
-        yield kafka
-    finally:
-        kafka.close()
+    return options
 
 
 def _now() -> datetime:

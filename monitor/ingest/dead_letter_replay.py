@@ -11,16 +11,17 @@ stored, and the message gets a new time.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kafka.errors import KafkaError
 
 from monitor.ingest.formats import MAX_BYTES
-from monitor.ingest.replay import PublishError
+from monitor.ingest.replay import PublishError, producer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from kafka import KafkaProducer
@@ -31,8 +32,8 @@ CHUNK = 1_000
 """Letters that are published and marked at a time, at most; less where they are large."""
 CHUNK_BYTES = 16 << 20
 
-PRODUCER_SETTINGS: dict[str, object] = {"max_request_size": 4 * MAX_BYTES, "max_block_ms": 10_000}
-"""For `producer`: a letter has up to 1 MiB of key and of value, a missing topic is told soon."""
+_MISSING_TOPIC_MS = 10_000
+"""Longest wait for a topic that may not exist."""
 
 
 class Skipped(NamedTuple):
@@ -49,6 +50,27 @@ class Replayed:
     published: int
     marked: int
     skipped: tuple[Skipped, ...]
+
+
+@contextmanager
+def replay_producer(
+    options: Mapping[str, Any], *, max_block_ms: int = _MISSING_TOPIC_MS
+) -> Iterator[KafkaProducer]:
+    """A producer that takes letters of any size. options: connection settings of kafka-python.
+
+    Raises PublishError if no broker answers.
+    """
+    settings = dict(options)
+    kafka = producer(
+        ",".join(settings.pop("bootstrap_servers")),
+        max_request_size=4 * MAX_BYTES,  # up to 1 MiB of key and of value, and what goes around
+        max_block_ms=max_block_ms,
+        **settings,
+    )
+    try:
+        yield kafka
+    finally:
+        kafka.close()
 
 
 def cannot_replay(reason: str, key_bytes: int, value_bytes: int) -> str | None:

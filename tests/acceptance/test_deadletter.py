@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
+import sys
 from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
 from sqlalchemy import insert, text
 
+from monitor import cli
 from monitor.ingest.formats import MAX_BYTES
 from monitor.ingest.replay import producer
 from monitor.store import tables
@@ -170,10 +172,18 @@ def test_dropping_keeps_the_row_and_needs_a_who_and_a_why(engine: Engine, tmp_pa
     ],
 )  # fmt: skip
 def test_what_cannot_be_done_is_one_line_with_the_mend(
-    engine: Engine, tmp_path: Path, words: list[str], expected: str
+    engine: Engine,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: list[str],
+    expected: str,
 ) -> None:
     put(engine, 5, b"x" * MAX_BYTES, "too_large")
-    done = offline(engine, tmp_path).attempt("deadletter", *words)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert expected in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
+    monkeypatch.setenv("CALMON_DATABASE_URL", engine.url.render_as_string(hide_password=False))
+    monkeypatch.setattr(sys, "argv", ["calmon", "deadletter", *words])
+    with pytest.raises(SystemExit) as stopped:
+        cli.main()
+    printed = capsys.readouterr()
+    assert (stopped.value.code, printed.out) == (2, "")
+    assert expected in printed.err
+    assert len(printed.err.strip().splitlines()) == 1

@@ -9,9 +9,9 @@ import pytest
 from kafka import KafkaConsumer, TopicPartition
 from sqlalchemy import insert
 
-from monitor.ingest.dead_letter_replay import Replayed, replay_letters
+from monitor.ingest.dead_letter_replay import Replayed, replay_letters, replay_producer
 from monitor.ingest.formats import MAX_BYTES
-from monitor.ingest.replay import PublishError, producer
+from monitor.ingest.replay import PublishError
 from monitor.store import tables
 from monitor.store.dead_letters import DeadLetterStore, Place, Selection
 
@@ -29,14 +29,9 @@ NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 @pytest.fixture
 def sender(kafka: TestKafka) -> Iterator[KafkaProducer]:
     server = kafka.server
-    made = producer(
-        server.bootstrap,
-        api_version=server.api_version,
-        max_request_size=4 * MAX_BYTES,
-        max_block_ms=3000,
-    )
-    yield made
-    made.close()
+    options = {"bootstrap_servers": [server.bootstrap], "api_version": server.api_version}
+    with replay_producer(options, max_block_ms=3000) as made:
+        yield made
 
 
 def put(
