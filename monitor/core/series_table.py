@@ -48,6 +48,7 @@ class SeriesTable:
     def __init__(self) -> None:
         self._by_identity: dict[tuple[Series, SeriesRules], int] = {}
         self._n = 0
+        self._newest = -1
         self.model: NDArray[np.int32] = np.empty(0, dtype=np.int32)
         self.pane_s: NDArray[np.int64] = np.empty(0, dtype=np.int64)
         self.label_horizon_ms: NDArray[np.int64] = np.empty(0, dtype=np.int64)
@@ -63,6 +64,7 @@ class SeriesTable:
             msg = f"{series} is already at index {known}, not {index}"
             raise ValueError(msg)
         self._grow(index + 1)
+        self._newest = max(self._newest, index)
         self.model[index] = rules.model
         self.pane_s[index] = rules.pane_s
         self.label_horizon_ms[index] = rules.label_horizon_s * 1000
@@ -70,6 +72,11 @@ class SeriesTable:
         self.rule[index] = rules.rule
         self.low[index] = rules.low
         self.high[index] = rules.high
+
+    @property
+    def newest(self) -> int:
+        """Largest index of a known series, -1 without any."""
+        return self._newest
 
     @property
     def n_series(self) -> int:

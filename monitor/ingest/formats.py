@@ -24,6 +24,8 @@ MAX_BYTES = 1 << 20
 NEWEST_MS = 4_000_000_000_000
 """Times are kept until the year 2096."""
 
+_LONGEST_DETAIL = 500
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
@@ -156,7 +158,7 @@ def refused_label(event: LabelEvent) -> Refusal | None:
         return None
     return Refusal(
         "bad_label",
-        f"label is {event.label!r}; a binary label is 0 or 1 (use op retract to take one back)",
+        f"label is {_shown(repr(event.label))}; a binary label is 0 or 1 (use op retract to take one back)",
     )
 
 
@@ -190,12 +192,17 @@ def _refused_bytes(value: bytes | None) -> Refusal | None:
     return None
 
 
+def _shown(text: str) -> str:
+    """The text, cut where it repeats much of what was sent."""
+    return text if len(text) <= _LONGEST_DETAIL else text[:_LONGEST_DETAIL] + "..."
+
+
 def _refusal(error: Exception) -> Refusal:
     if isinstance(error, msgspec.ValidationError):
-        text = str(error)
+        text = _shown(str(error))
         missing = "missing required field" in text
         return Refusal("missing_field" if missing else "bad_value", text)
-    return Refusal("not_json", f"not a JSON object: {error}")
+    return Refusal("not_json", _shown(f"not a JSON object: {error}"))
 
 
 def refused_time(ts: int | datetime, latest_ms: int) -> Refusal | None:

@@ -1,7 +1,7 @@
 """The series book: names in events to the numbers that counts are kept under.
 
 Guarantees: a name has one number for ever, whichever worker saw it first. Must never: hold more
-than MAX_SIGHTINGS spellings or MAX_REFUSALS reasons, whatever is sent.
+than MAX_SIGHTINGS spellings or MAX_REFUSALS reasons beyond those of one batch, whatever is sent.
 
 What cannot be numbered is given a code below zero, with a reason that `refusal` tells; a code holds
 until the next batch is looked up.
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from monitor.store.ingest import IngestStore
 
 MAX_SIGHTINGS = 200_000
+MAX_SIGHTING_BYTES = 64 << 20
 MAX_REFUSALS = 10_000
 MAX_MODELS = 10_000
 MAX_SERIES = 100_000
@@ -48,6 +49,7 @@ class SeriesBook:
         self._sightings: dict[Sighting, int] = {}
         self._refusals: list[Refusal] = []
         self._n_models = 0
+        self._sighting_bytes = 0
         self._sample_limit = np.empty(0, dtype=np.uint64)
         self._correction_ms = np.empty(0, dtype=np.int64)
         self.table = SeriesTable()
@@ -99,13 +101,19 @@ class SeriesBook:
 
     def _forget_if_full(self) -> None:
         """Drop what was learnt, when there is too much of it; it is learnt again when needed."""
-        if len(self._sightings) > MAX_SIGHTINGS or len(self._refusals) > MAX_REFUSALS:
+        if (
+            len(self._sightings) > MAX_SIGHTINGS
+            or self._sighting_bytes > MAX_SIGHTING_BYTES
+            or len(self._refusals) > MAX_REFUSALS
+        ):
+            self._sighting_bytes = 0
             self._sightings.clear()
             self._models = {name: number for name, number in self._models.items() if number >= 0}
             self._refusals.clear()
 
     def _learn(self, sightings: Sequence[Sighting]) -> None:
         unknown = [s for s in dict.fromkeys(sightings) if s not in self._sightings]
+        self._sighting_bytes += sum(len(raw) for _, _, raw in unknown)
         self._learn_models([model for model, _, _ in unknown])
         wanted: dict[Sighting, tuple[Series, SeriesRules]] = {}
         for sighting in unknown:
@@ -116,7 +124,10 @@ class SeriesBook:
                 self._sightings[sighting] = found
         new = [(s, r) for s, r in wanted.values() if self.table.find(s, r) is None]
         if new:
-            self._take(self._store.register_series(new))
+            self._take(self._store.register_series(new, after=self.table.newest))
+        if any(self.table.find(s, r) is None for s, r in new):
+            # Another worker's, numbered before ours and committed after.
+            self._take(self._store.register_series([]))
         for sighting, (series, rules) in wanted.items():
             index = self.table.find(series, rules)
             if index is None:  # pragma: no cover  # registered a line above

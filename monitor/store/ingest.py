@@ -120,16 +120,17 @@ class IngestStore:
             return {row.name: row[1] for row in found}
 
     def register_series(
-        self, wanted: Sequence[tuple[Series, SeriesRules]]
+        self, wanted: Sequence[tuple[Series, SeriesRules]], *, after: int = -1
     ) -> list[tuple[int, Series, SeriesRules]]:
-        """Index of every known series, those of `wanted` among them."""
+        """Register `wanted`; returns every known series with an index over `after`."""
         rows = [_series_row(series, rules) for series, rules in wanted]
         with transaction(self._engine) as connection:
             if rows:
                 connection.execute(upsert(t.series).on_conflict_do_nothing(), rows)
             found = connection.execute(select(t.model))
             models = {row.name: row.model_id for row in found}
-            return [_series_of(row, models) for row in connection.execute(select(t.series))]
+            newer = select(t.series).where(t.series.c.series_id > after)
+            return [_series_of(row, models) for row in connection.execute(newer)]
 
     def acquire(self, owner: str, partitions: Sequence[tuple[str, int]]) -> list[Position]:
         """Take ownership: from here on every earlier owner's commit is refused."""
