@@ -32,6 +32,7 @@ def test_the_text_says_what_differs_and_what_is_connected() -> None:
         "  clock: wall, a tick every 30s",
         "  topics: predictions, labels, changes",
         "  undeclared models: go to the dead letters",
+        "  metrics and health: not served",
         "  policies (by fingerprint)",
         f"    defaults  {churn[:12]}  window 14d",
         f"    fraud     {fraud[:12]}  label_horizon 30d, segments country",

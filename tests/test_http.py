@@ -1,0 +1,185 @@
+"""The server, asked by real clients over loopback."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import time
+from contextlib import contextmanager
+from threading import Thread
+from typing import TYPE_CHECKING
+
+import pytest
+from prometheus_client import CollectorRegistry, Counter
+
+from monitor.addresses import Address, parse_address
+from monitor.health import Health
+from monitor.http import HttpServer, application
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+HERE = Address("127.0.0.1", 0)
+WELL = Health(())
+
+
+@contextmanager
+def serving(livez: Health | Exception = WELL, readyz: Health = WELL) -> Iterator[Address]:
+    registry = CollectorRegistry()
+    Counter("calmon_test", "A test", registry=registry).inc(3)
+
+    def alive() -> Health:
+        if isinstance(livez, Exception):
+            raise livez
+        return livez
+
+    with HttpServer(HERE, application(registry, alive, lambda: readyz)) as server:
+        yield server.address
+
+
+def ask(
+    address: Address, path: str, method: str = "GET", **headers: str
+) -> tuple[int, str, dict[str, str]]:
+    client = http.client.HTTPConnection(*address, timeout=10)
+    try:
+        client.request(method, path, headers=headers)
+        answer = client.getresponse()
+        return answer.status, answer.read().decode(), dict(answer.getheaders())
+    finally:
+        client.close()
+
+
+def test_metrics_are_in_prometheus_words() -> None:
+    with serving() as address:
+        status, body, headers = ask(address, "/metrics")
+        opened = ask(address, "/metrics", Accept="application/openmetrics-text; version=1.0.0")
+    assert status == 200
+    assert "calmon_test_total 3.0" in body
+    assert headers["Content-Type"].startswith("text/plain; version=0.0.4")
+    assert opened[1].endswith("# EOF\n")
+
+
+def test_health_is_a_status_with_its_reasons() -> None:
+    with serving(readyz=Health(("no partition is assigned", "the database is away"))) as address:
+        assert ask(address, "/livez")[:2] == (200, "ok\n")
+        status, body, _ = ask(address, "/readyz?verbose")
+    assert (status, body) == (503, "no partition is assigned\nthe database is away\n")
+
+
+def test_other_paths_and_methods_are_refused() -> None:
+    with serving() as address:
+        for path in ("/", "/metrics/", "/admin", "/%6detricsx"):
+            assert ask(address, path)[0] == 404
+        for method in ("POST", "PUT", "DELETE", "OPTIONS"):
+            status, _, headers = ask(address, "/metrics", method)
+            assert (status, headers["Allow"]) == (405, "GET, HEAD")
+        status, body, headers = ask(address, "/livez", "HEAD")
+    assert (status, body, headers["Content-Length"]) == (200, "", "3")
+
+
+def test_a_silent_client_holds_up_no_other_and_not_the_end() -> None:
+    began_s = time.monotonic()
+    with serving() as address:
+        silent = [socket.create_connection(address) for _ in range(20)]
+        silent[0].sendall(b"GET /livez HTTP/1.1\r\nX-")
+        assert ask(address, "/livez")[0] == 200
+        closing_s = time.monotonic()
+    assert time.monotonic() - closing_s < 1
+    assert time.monotonic() - began_s < 5
+    for one in silent:
+        one.close()
+
+
+def test_many_ask_at_once() -> None:
+    found: list[int] = []
+    with serving() as address:
+        threads = [
+            Thread(target=lambda: found.append(ask(address, "/metrics")[0])) for _ in range(30)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert found == [200] * 30
+
+
+def test_nothing_is_printed_for_requests_and_clients_that_go(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    with serving() as address:
+        ask(address, "/metrics")
+        ask(address, "/nothing")
+        gone = socket.create_connection(address)
+        gone.sendall(b"GET /metrics HTTP/1.1\r\n\r\n")
+        gone.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
+        gone.close()  # a reset
+        assert ask(address, "/livez")[0] == 200
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_page_that_fails_is_a_500_and_the_next_one_works(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    with serving(livez=RuntimeError("broken")) as address:
+        status, body, _ = ask(address, "/livez")
+        assert ask(address, "/readyz")[0] == 200
+    assert status == 500
+    assert "broken" not in body
+    assert "RuntimeError: broken" in capfd.readouterr().err
+
+
+def test_a_port_that_is_taken_is_named_with_the_mend() -> None:
+    with serving() as address, pytest.raises(ValueError, match=rf"{address} cannot be served.*use"):
+        HttpServer(
+            address, application(CollectorRegistry(), lambda: Health(()), lambda: Health(()))
+        )
+
+
+def test_it_is_gone_after_its_end() -> None:
+    with serving() as address:
+        pass
+    with pytest.raises(ConnectionRefusedError):
+        ask(address, "/livez")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("127.0.0.1:8420", Address("127.0.0.1", 8420)),
+        ("localhost:1", Address("127.0.0.1", 1)),
+        ("0.0.0.0:65535", Address("0.0.0.0", 65535)),  # noqa: S104  # written out by the person
+        ("[::1]:8420", Address("::1", 8420)),
+    ],
+)
+def test_an_address_is_read_as_it_is_written(text: str, expected: Address) -> None:
+    assert parse_address(text) == expected
+    assert parse_address(str(expected)) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "mend"),
+    [
+        ("8420", "write 127.0.0.1:8420, or 0.0.0.0:8420 if every interface is to serve it"),
+        (":8420", "write 127.0.0.1:8420, or 0.0.0.0:8420 if every interface is to serve it"),
+        ("*:8420", "the host is no IP address"),
+        ("calmon.example.org:8420", "the host is no IP address"),
+        ("::1:8420", "the host is no IP address"),
+        ("[127.0.0.1]:8420", "the host is no IP address"),
+        ("127.0.0.1:", "the port is not from 1 to 65535"),
+        ("127.0.0.1:0", "the port is not from 1 to 65535"),
+        ("127.0.0.1:65536", "the port is not from 1 to 65535"),
+        ("127.0.0.1:٨٤٢٠", "the port is not from 1 to 65535"),
+        ("127.0.0.1:" + "9" * 5000, "the port is not from 1 to 65535"),
+        ("", "no address"),
+    ],
+)
+def test_an_address_that_is_none_is_refused_with_the_mend(text: str, mend: str) -> None:
+    with pytest.raises(ValueError, match=mend.replace(".", r"\.")):
+        parse_address(text)
+
+
+def test_only_loopback_is_private() -> None:
+    assert parse_address("127.0.0.1:1").is_private
+    assert parse_address("[::1]:1").is_private
+    assert not parse_address("0.0.0.0:1").is_private
+    assert not parse_address("192.168.0.1:1").is_private
