@@ -167,6 +167,7 @@ def _evidence(state: SeriesState, window: BinCounts) -> Evidence:
         ),
         worst_bins=shifts.worst_bins(bins),
         repair=None,
+        sample_rate=policy.sample_ppm / 1e6,
     )
 
 

@@ -73,6 +73,7 @@ def evidence_from_json(raw: Json) -> Evidence:
         baseline_bins=_bins(raw, "baseline_bins"),
         worst_bins=_bins(raw, "worst_bins"),
         repair=_repair(_mapping(raw, "repair")) if repair else None,
+        sample_rate=_number(raw, "sample_rate") if "sample_rate" in raw else 1.0,
     )
 
 

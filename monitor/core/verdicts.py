@@ -114,6 +114,7 @@ class Evidence:
     shift: mean |observed - expected under the baseline's map| over the window's scores, debiased,
     with a 95 % interval; gap_shift: observed rate minus the rate expected under that map.
     map_part + mix_part = window ECE - baseline ECE (statistics of section "map or mix").
+    sample_rate: share of the traffic that all counts here are of.
     """
 
     e_value: float | None
@@ -136,6 +137,7 @@ class Evidence:
     baseline_bins: tuple[BinEstimate, ...]
     worst_bins: tuple[BinEstimate, ...]
     repair: Repair | None
+    sample_rate: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -158,7 +158,8 @@ def refused_label(event: LabelEvent) -> Refusal | None:
         return None
     return Refusal(
         "bad_label",
-        f"label is {_shown(repr(event.label))}; a binary label is 0 or 1 (use op retract to take one back)",
+        f"label is {_shown(repr(event.label))}; a binary label is 0 or 1 "
+        "(use op retract to take one back)",
     )
 
 

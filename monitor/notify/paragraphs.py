@@ -183,9 +183,14 @@ def behind_it(verdict: Verdict) -> str:
     labels = amount(window.n) if window else "unknown"
     coverage = verdict.evidence.coverage
     covered = "unknown" if math.isnan(coverage) else f"{coverage:.0%}"
+    rate = verdict.evidence.sample_rate
+    whole = ""
+    if rate < 1 and window:
+        in_all = amount(round(window.n / rate))
+        whole = f" Counted is a sample of {100 * rate:.3g} % of the traffic: about {in_all} labels in all."
     return (
         f"{labels} labels, {covered} of the predictions made "
-        f"{moment(verdict.window_start_at)} to {moment(verdict.window_end_at)}."
+        f"{moment(verdict.window_start_at)} to {moment(verdict.window_end_at)}.{whole}"
     )
 
 
