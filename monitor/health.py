@@ -20,7 +20,7 @@ TICKS_WITHIN = 10
 """A tick is late after so many lengths of the tick."""
 STUCK_AFTER = timedelta(minutes=10)
 GRACE = timedelta(minutes=30)
-"""Longest start: pending predictions are read back from the database before the first batch."""
+"""Longest start: what is pending or due may be much after a long stop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +55,14 @@ class Health:
 
 
 def livez(facts: Facts, now: datetime) -> Health:
-    """Whether the halves of the process move; a no asks for a restart."""
+    """Whether the halves of the process move; a no asks for a restart.
+
+    A worker without partitions waits for another one to leave, and is not asked for more.
+    """
     within = max(STUCK_AFTER, TICKS_WITHIN * facts.tick_every)
+    works = facts.ingests and facts.assigned_partitions > 0
     halves = [
-        ("worker", facts.ingests, facts.ingest_alive_at, STUCK_AFTER),
+        ("worker", works, facts.ingest_alive_at, STUCK_AFTER),
         ("watcher", facts.watches, facts.watch_alive_at, within),
     ]
     reasons: list[str] = []

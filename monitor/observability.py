@@ -103,7 +103,8 @@ class Metrics:
         self._delays.observe(batch.label_delays_s)
         for topic, messages in batch.lag.items():
             self._lag.labels(topic).set(messages)
-        self._batch_seconds.observe(batch.seconds)
+        if batch.messages:  # else it was a flush alone, which has no poll to count from
+            self._batch_seconds.observe(batch.seconds)
         self._rows.set(batch.rows)
         self._last_commit.set(batch.at.timestamp())
         self._note(last_commit_at=batch.at)

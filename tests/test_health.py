@@ -99,7 +99,8 @@ def test_each_role_answers_for_its_own_half() -> None:
     "changes",
     [
         {"database_reachable": False, "last_commit_at": LONG_AGO, "last_tick_at": LONG_AGO},
-        {"assigned_partitions": 0, "last_commit_at": None},
+        {"assigned_partitions": 0, "last_commit_at": None, "ingest_alive_at": None},
+        {"assigned_partitions": 0, "last_commit_at": LONG_AGO, "ingest_alive_at": LONG_AGO},
     ],
 )
 def test_what_a_restart_would_not_mend_is_alive(changes: dict[str, object]) -> None:

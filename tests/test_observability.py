@@ -138,7 +138,10 @@ def test_delays_are_a_histogram_from_a_second_to_90_days(metrics: Metrics) -> No
 
 
 def test_a_batch_tells_its_time_its_rows_and_the_lag(metrics: Metrics) -> None:
-    metrics.committed(batch(seconds=0.25, rows=7, lag={"predictions": 12, "labels": 0}))
+    metrics.committed(batch(seconds=0.0))  # a flush alone is no batch
+    assert value(metrics, "calmon_batch_seconds_count") == 0
+    read = {"messages": {"predictions": 5}, "lag": {"predictions": 12, "labels": 0}}
+    metrics.committed(batch(seconds=0.25, rows=7, **read))
     assert value(metrics, "calmon_batch_seconds_count") == 1
     assert value(metrics, "calmon_batch_seconds_bucket", le="0.3") == 1
     assert value(metrics, "calmon_join_rows") == 7
