@@ -12,7 +12,9 @@ import os
 import signal
 import socket
 import sys
-from dataclasses import dataclass
+import time
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -23,7 +25,10 @@ import structlog
 from apscheduler.events import EVENT_JOB_ERROR, JobExecutionEvent
 from apscheduler.schedulers.background import BackgroundScheduler
 
+from monitor.addresses import parse_address
 from monitor.charts import reliability_png
+from monitor.health import Facts, livez, readyz
+from monitor.http import HttpServer, application
 from monitor.ingest.consumer import open_consumer
 from monitor.ingest.series_book import SeriesBook
 from monitor.ingest.shard_state import Topics
@@ -31,12 +36,14 @@ from monitor.ingest.worker import Worker, WorkerSettings
 from monitor.notify.console import ConsoleSender
 from monitor.notify.dispatch import deliver
 from monitor.notify.slack import SLACK_API, SlackSender
+from monitor.observability import Metrics
 from monitor.store.engine import DatabaseUnavailable, connect
 from monitor.store.history import HistoryStore
 from monitor.store.ingest import IngestStore
 from monitor.store.migrate import require_current
 from monitor.store.outbox import OutboxStore
 from monitor.store.panes import PaneStore
+from monitor.store.reachable import Reachable
 from monitor.watch.clock import Clock
 from monitor.watch.tick import TickAbandoned, Watcher, WatchSettings
 
@@ -69,25 +76,40 @@ class Watch:
     watcher: Watcher
     outbox: OutboxStore
     senders: Mapping[str, Sender]
+    metrics: Metrics
 
     def once(self) -> None:
         """Tick and deliver, if no other process leads."""
-        with self.panes.leadership() as leads:
-            if not leads:
-                return
-            try:
-                self.watcher.tick(datetime.now(UTC))
-            except TickAbandoned:
-                log.info("tick abandoned, the next start goes on")
-                return
-            for delivery in deliver(self.outbox, self.senders, datetime.now(UTC), reliability_png):
-                log.info(
-                    "notification",
-                    route=delivery.notification.route,
-                    episode=delivery.notification.episode_id,
-                    outcome=str(delivery.attempt.outcome),
-                    detail=delivery.attempt.detail,
-                )
+        try:
+            with self.panes.leadership() as leads:
+                if leads:
+                    self._lead()
+                else:
+                    self.metrics.stood_by(datetime.now(UTC))
+        except TickAbandoned:
+            log.info("tick abandoned, the next start goes on")
+        except BaseException:
+            self.metrics.tick_failed()
+            raise
+
+    def _lead(self) -> None:
+        began_s = time.monotonic()
+        given = self.watcher.tick(datetime.now(UTC))
+        for judged in given:
+            if judged.decision.alert is not None:
+                self.metrics.alerted(str(judged.decision.alert))
+        for delivery in deliver(self.outbox, self.senders, datetime.now(UTC), reliability_png):
+            outcome = str(delivery.attempt.outcome)
+            self.metrics.notified(delivery.notification.route, outcome)
+            log.info(
+                "notification",
+                route=delivery.notification.route,
+                episode=delivery.notification.episode_id,
+                outcome=outcome,
+                detail=delivery.attempt.detail,
+            )
+        seconds = time.monotonic() - began_s
+        self.metrics.ticked(datetime.now(UTC), seconds=seconds, series_judged=len(given))
 
 
 def run(settings: Settings, role: Role, stop: Event | None = None) -> None:
@@ -99,20 +121,24 @@ def run(settings: Settings, role: Role, stop: Event | None = None) -> None:
     require_current(url)
     ended = stop or _on_signal()
     failed: list[BaseException] = []
-    scheduler = None
-    if role is not Role.INGEST:
-        watch = watching(settings, ended)
-        scheduler = _schedule(watch.once, settings.tick_every, ended, failed)
-    try:
+    names: dict[int, str] = {}
+    metrics = Metrics(lambda number: names.get(number, str(number)))
+    with ExitStack() as stack:
+        if settings.http.address is not None:
+            stack.enter_context(_serving(settings, role, metrics))
+        if role is not Role.INGEST:
+            watch = watching(settings, ended, metrics)
+            scheduler = _schedule(watch.once, settings.tick_every, ended, failed)
+            stack.callback(scheduler.shutdown, wait=True)
         if role is Role.WATCH:
             ended.wait()
         else:
-            worker = _ingesting(settings)
+            worker = _ingesting(settings, metrics, names)
             tune_collector()
-            worker.run(ended)
-    finally:
-        if scheduler is not None:
-            scheduler.shutdown(wait=True)
+            try:
+                worker.run(ended)
+            finally:
+                ended.set()  # a tick under way is abandoned
     if failed:
         raise failed[0]
 
@@ -144,7 +170,28 @@ def topics(settings: Settings) -> Topics:
     return Topics(settings.topics.predictions, settings.topics.labels, settings.topics.changes)
 
 
-def watching(settings: Settings, ended: Event) -> Watch:
+def _serving(settings: Settings, role: Role, metrics: Metrics) -> HttpServer:
+    """The pages for Prometheus and for whoever supervises this process."""
+    reachable = Reachable(database_url(settings))
+
+    def facts() -> Facts:
+        return Facts(
+            ingests=role is not Role.WATCH,
+            watches=role is not Role.INGEST,
+            database_reachable=reachable(),
+            tick_every=settings.tick_every,
+            **asdict(metrics.progress),
+        )
+
+    app = application(
+        metrics.registry,
+        lambda: livez(facts(), datetime.now(UTC)),
+        lambda: readyz(facts(), datetime.now(UTC)),
+    )
+    return HttpServer(parse_address(str(settings.http.address)), app)
+
+
+def watching(settings: Settings, ended: Event, metrics: Metrics | None = None) -> Watch:
     """The watching half, connected; `ended` abandons a tick that is under way."""
     engine = connect(database_url(settings), name="calmon watch")
     panes = PaneStore(engine)
@@ -160,7 +207,7 @@ def watching(settings: Settings, ended: Event) -> Watch:
             ended.is_set,
         ),
     )
-    return Watch(panes, watcher, OutboxStore(engine), senders(settings))
+    return Watch(panes, watcher, OutboxStore(engine), senders(settings), metrics or Metrics(str))
 
 
 def routes(settings: Settings, model: str) -> Sequence[tuple[str, str]]:
@@ -183,14 +230,15 @@ def senders(settings: Settings) -> dict[str, Sender]:
     return found
 
 
-def _ingesting(settings: Settings) -> Worker:
+def _ingesting(settings: Settings, metrics: Metrics, names: dict[int, str]) -> Worker:
+    """The ingesting half; `names` is given the models' names by number."""
     options = settings.connections.kafka_options()
     if "bootstrap_servers" not in options:
         msg = "no Kafka: set CALMON_KAFKA_BOOTSTRAP, like kafka-1:9092,kafka-2:9092"
         raise ValueError(msg)
     ingest = settings.ingest
     store = IngestStore(connect(database_url(settings), name="calmon ingest"))
-    book = SeriesBook(store, settings.policy_for)
+    book = SeriesBook(store, settings.policy_for, names)
     consumer = open_consumer(options, ingest.group, ingest.batch_events, ingest.session_timeout)
     return Worker(
         consumer,
@@ -205,6 +253,7 @@ def _ingesting(settings: Settings) -> Worker:
             batch_events=ingest.batch_events,
             flush_every=ingest.flush_every,
         ),
+        metrics,
     )
 
 

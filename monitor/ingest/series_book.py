@@ -42,7 +42,14 @@ _EVERY_KEY = np.iinfo(np.uint64).max
 class SeriesBook:
     """Numbers of models and series; new ones are registered in the database before use."""
 
-    def __init__(self, store: IngestStore, policy_for: Callable[[str], Policy | None]) -> None:
+    def __init__(
+        self,
+        store: IngestStore,
+        policy_for: Callable[[str], Policy | None],
+        names: dict[int, str] | None = None,
+    ) -> None:
+        """Read what is known. names: is given the name of every model by its number."""
+        self._names = {} if names is None else names
         self._store = store
         self._policy_for = policy_for
         self._models: dict[str, int] = {}
@@ -196,6 +203,7 @@ class SeriesBook:
     def _number(self, found: dict[str, int]) -> None:
         """Learn the numbers of models, and what their policies say about each event."""
         self._models.update(found)
+        self._names.update({number: name for name, number in found.items()})
         self._n_models = len(found)
         size = max(found.values(), default=0) + 1
         self._sample_limit = np.full(size, _EVERY_KEY, dtype=np.uint64)

@@ -186,8 +186,10 @@ def behind_it(verdict: Verdict) -> str:
     rate = verdict.evidence.sample_rate
     whole = ""
     if rate < 1 and window:
-        in_all = amount(round(window.n / rate))
-        whole = f" Counted is a sample of {100 * rate:.3g} % of the traffic: about {in_all} labels in all."
+        whole = (
+            f" Counted is a sample of {100 * rate:.3g} % of the traffic: "
+            f"about {amount(round(window.n / rate))} labels in all."
+        )
     return (
         f"{labels} labels, {covered} of the predictions made "
         f"{moment(verdict.window_start_at)} to {moment(verdict.window_end_at)}.{whole}"
