@@ -36,6 +36,11 @@ class KeyTable:
         """Keys by row; shape (len,)."""
         return self._keys[: self._n]
 
+    @property
+    def slots(self) -> int:
+        """Slots it takes, 4 bytes each."""
+        return len(self._slots)
+
     def rows(self, unique_keys: NDArray[np.uint64]) -> NDArray[np.int64]:
         """Row of each key, inserted where it is new; `unique_keys` must not repeat a key."""
         self._reserve(len(unique_keys))

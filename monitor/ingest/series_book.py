@@ -39,6 +39,13 @@ Sighting = tuple[str, str, bytes]
 _EVERY_KEY = np.iinfo(np.uint64).max
 
 
+_TOO_MANY_SERIES = Refusal(
+    "too_many_series",
+    f"{MAX_SERIES} series are known; declare segments with fewer values, or stop putting ids into "
+    "`model`, `version` or `segments`",
+)
+
+
 class SeriesBook:
     """Numbers of models and series; new ones are registered in the database before use."""
 
@@ -61,6 +68,11 @@ class SeriesBook:
         self._correction_ms = np.empty(0, dtype=np.int64)
         self.table = SeriesTable()
         self.refresh()
+
+    @property
+    def sightings(self) -> int:
+        """Spellings that are remembered."""
+        return len(self._sightings)
 
     def refresh(self) -> None:
         """Learn what other workers registered meanwhile."""
@@ -123,15 +135,20 @@ class SeriesBook:
         self._sighting_bytes += sum(len(raw) for _, _, raw in unknown)
         self._learn_models([model for model, _, _ in unknown])
         wanted: dict[Sighting, tuple[Series, SeriesRules]] = {}
+        new: set[tuple[Series, SeriesRules]] = set()
         for sighting in unknown:
             found = self._describe(sighting)
+            if isinstance(found, tuple) and found not in new and self.table.find(*found) is None:
+                if self.table.n_series + len(new) >= MAX_SERIES:
+                    found = self._refused(_TOO_MANY_SERIES)
+                else:
+                    new.add(found)
             if isinstance(found, tuple):
                 wanted[sighting] = found
             else:
                 self._sightings[sighting] = found
-        new = [(s, r) for s, r in wanted.values() if self.table.find(s, r) is None]
         if new:
-            self._take(self._store.register_series(new, after=self.table.newest))
+            self._take(self._store.register_series(list(new), after=self.table.newest))
         if any(self.table.find(s, r) is None for s, r in new):
             # Another worker's, numbered before ours and committed after.
             self._take(self._store.register_series([]))
@@ -175,12 +192,6 @@ class SeriesBook:
             return self._refused(values)
         segment = segment_name({name: values.get(name, "") for name in policy.segments})
         refused = refused_text(version) or _refused_segment(segment)
-        if refused is None and self.table.n_series >= MAX_SERIES:
-            refused = Refusal(
-                "too_many_series",
-                f"{MAX_SERIES} series are known; declare segments with fewer values, or stop "
-                "putting ids into `model`, `version` or `segments`",
-            )
         if refused is not None:
             return self._refused(refused)
         rules = SeriesRules(
