@@ -1,10 +1,13 @@
-"""The join as a dictionary: every event of a key is kept, and counted from scratch at the end.
+"""The join as dictionaries, slow, obvious, and independent of the index that they check.
 
-Slow, obvious, and independent of the index that it checks.
+`Dictionary` keeps every event of a key and counts from scratch at the end; `Ledger` goes event by
+event, and also says what every event was that did not simply count, and what was forgotten.
 """
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -16,6 +19,8 @@ from monitor.core.events import LabelColumns, PredictionColumns
 from monitor.core.series_table import SeriesRules, SeriesTable
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from monitor.core.panes import Cells
 
 HORIZON_S, CORRECTION_S, PANE_S = 100, 1000, 60
@@ -120,3 +125,173 @@ def as_dict(cells: Cells) -> dict[tuple[int, int, bool, int], tuple[int, ...]]:
             cells.series, cells.pane_start, cells.late, cells.bin, cells.sums, strict=True
         )
     }
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How one model is counted, in milliseconds; segments: the dimensions that are kept."""
+
+    pane_ms: int = PANE_S * 1000
+    horizon_ms: int = HORIZON_S * 1000
+    correction_ms: int = CORRECTION_S * 1000
+    segments: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A usable prediction message. series: (model, version, segment)."""
+
+    prediction_id: str
+    series: tuple[str, str, str]
+    ts_ms: int
+    score: float
+
+    @property
+    def model(self) -> str:
+        return self.series[0]
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A usable label message; None retracts."""
+
+    prediction_id: str
+    model: str
+    ts_ms: int
+    label: int | None
+
+
+Cell = tuple[tuple[str, str, str], int, bool, int]
+TallyName = tuple[str, str, tuple[str, str, str] | None]
+
+
+@dataclass
+class _Row:
+    prediction: Scored | None = None
+    waiting: list[Answered] = field(default_factory=list)
+    on_time: Answered | None = None
+    late: Answered | None = None
+
+    @property
+    def ts_ms(self) -> int:
+        return self.waiting[0].ts_ms if self.prediction is None else self.prediction.ts_ms
+
+
+class Ledger:
+    """One partition's events, one at a time, with every tally and with forgetting.
+
+    Batches matter to the tallies alone: within one, predictions come before labels.
+    """
+
+    def __init__(self, rules: Mapping[str, Rules]) -> None:
+        self._rules = rules
+        self._rows: dict[tuple[str, str], _Row] = {}
+        self._counts: dict[Cell, np.ndarray[tuple[int], np.dtype[np.int64]]] = {}
+        self.tallies: Counter[TallyName] = Counter()
+        self.predicted_ms: dict[str, int] = {}
+        self.labelled_ms: dict[str, int] = {}
+
+    def feed(self, predictions: Sequence[Scored], labels: Sequence[Answered]) -> None:
+        for prediction in predictions:
+            self._predict(prediction)
+        for label in labels:
+            self._label(label)
+
+    def forget(self, cutoff_ms: Mapping[str, int]) -> int:
+        """Drop the rows older than their model's cutoff; what they counted stays. How many?"""
+        before = len(self._rows)
+        for (model, key), row in list(self._rows.items()):
+            if model in cutoff_ms and row.ts_ms < cutoff_ms[model]:
+                if row.prediction is None:
+                    self.tallies["unmatched_label", model, None] += len(row.waiting)
+                self._count(row)
+                del self._rows[model, key]
+        return before - len(self._rows)
+
+    def reached(self, model: str) -> float:
+        """Time that both streams of a model have reached, ms."""
+        none = -math.inf
+        return min(self.predicted_ms.get(model, none), self.labelled_ms.get(model, none))
+
+    def counts(self) -> dict[Cell, tuple[int, ...]]:
+        """Every cell that is not zero; ends the ledger."""
+        for row in self._rows.values():
+            self._count(row)
+        self._rows.clear()
+        return {cell: tuple(sums.tolist()) for cell, sums in self._counts.items() if sums.any()}
+
+    def _predict(self, found: Scored) -> None:
+        rules, newest_ms = self._rules[found.model], self.predicted_ms.get(found.model)
+        if newest_ms is not None and found.ts_ms < newest_ms - rules.correction_ms:
+            self.tallies["late_prediction", found.model, found.series] += 1
+            return
+        self.predicted_ms[found.model] = max(found.ts_ms, newest_ms or 0)
+        row = self._rows.setdefault((found.model, found.prediction_id), _Row())
+        if row.prediction is not None:
+            self.tallies["duplicate_prediction", found.model, row.prediction.series] += 1
+            return
+        row.prediction = found
+        for label in row.waiting:
+            self._settle(row, found, label)
+
+    def _label(self, found: Answered) -> None:
+        self.labelled_ms[found.model] = max(found.ts_ms, self.labelled_ms.get(found.model, 0))
+        row = self._rows.setdefault((found.model, found.prediction_id), _Row())
+        if row.prediction is not None:
+            self._settle(row, row.prediction, found)
+            return
+        same_time = [label for label in row.waiting if label.ts_ms == found.ts_ms]
+        if same_time and same_time[-1].label == found.label:
+            self.tallies["duplicate_label", found.model, None] += 1
+        else:
+            row.waiting.append(found)
+
+    def _settle(self, row: _Row, prediction: Scored, found: Answered) -> None:
+        rules, age_ms = self._rules[found.model], found.ts_ms - prediction.ts_ms
+        is_late = age_ms > rules.horizon_ms
+        replaced, in_force = row.late if is_late else row.on_time, row.late or row.on_time
+        kind = None
+        if age_ms > rules.correction_ms:
+            kind = "expired_label"
+        elif replaced is not None and found.ts_ms < replaced.ts_ms:
+            kind = "stale_label"
+        elif in_force is not None and in_force.label == found.label:
+            kind = "duplicate_label"
+        elif found.label is None:
+            kind = "retracted_label"
+        elif in_force is not None:
+            kind = "corrected_label"
+        elif is_late:
+            kind = "late_label"
+        if kind is not None:
+            self.tallies[kind, found.model, prediction.series] += 1
+        if kind in {"expired_label", "stale_label"}:
+            return
+        if is_late:
+            row.late = found
+        else:
+            row.on_time = found
+
+    def _count(self, row: _Row) -> None:
+        found = row.prediction
+        if found is None:
+            return
+        pane_ms = self._rules[found.model].pane_ms
+        pane_s = found.ts_ms // pane_ms * pane_ms // 1000
+        bin_ = int(bin_index(np.array([found.score]))[0])
+        on_time, late = (
+            None if slot is None else _sums(found.score, _as_label(slot))
+            for slot in (row.on_time, row.late)
+        )
+        unlabelled = _sums(found.score, None)
+        known = unlabelled if on_time is None else on_time
+        self._add((found.series, pane_s, False, bin_), known)
+        if late is not None:
+            self._add((found.series, pane_s, True, bin_), late - known)
+
+    def _add(self, cell: Cell, sums: np.ndarray[tuple[int], np.dtype[np.int64]]) -> None:
+        self._counts[cell] = self._counts.get(cell, np.zeros(N_SUMS, np.int64)) + sums
+
+
+def _as_label(answered: Answered) -> Label:
+    return Label(0, 0, 0, math.nan if answered.label is None else float(answered.label))
