@@ -58,6 +58,8 @@ log = structlog.get_logger(__name__)
 
 PICTURES = Path("pictures")
 GC_THRESHOLDS = (200_000, 50, 100)
+FROZEN_AFTER = timedelta(seconds=30)
+"""A transaction of ingest that rests so long is a frozen worker's, and its heir waits for it."""
 
 
 class Role(StrEnum):
@@ -237,7 +239,8 @@ def _ingesting(settings: Settings, metrics: Metrics, names: dict[int, str]) -> W
         msg = "no Kafka: set CALMON_KAFKA_BOOTSTRAP, like kafka-1:9092,kafka-2:9092"
         raise ValueError(msg)
     ingest = settings.ingest
-    store = IngestStore(connect(database_url(settings), name="calmon ingest"))
+    engine = connect(database_url(settings), name="calmon ingest", idle_at_most=FROZEN_AFTER)
+    store = IngestStore(engine)
     book = SeriesBook(store, settings.policy_for, names)
     consumer = open_consumer(options, ingest.group, ingest.batch_events, ingest.session_timeout)
     return Worker(

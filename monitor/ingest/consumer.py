@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING
 
 from kafka import KafkaConsumer, TopicPartition
 from kafka.coordinator.assignors.range import RangePartitionAssignor
-from kafka.errors import KafkaError
+from kafka.errors import (
+    KafkaConnectionError,
+    KafkaError,
+    KafkaTimeoutError,
+    NoBrokersAvailable,
+    NodeNotReadyError,
+)
 from kafka.structs import OffsetAndMetadata
 
 if TYPE_CHECKING:
@@ -73,6 +79,13 @@ def require_topics(consumer: KafkaConsumer, names: Iterable[str]) -> None:
             "labels as for predictions, or correct `topics` in the configuration"
         )
         raise KafkaUnavailable(msg)
+
+
+def passes(error: KafkaError) -> bool:
+    """Whether waiting can mend it: a broker that is away, or moves; not a refusal."""
+    return bool(error.retriable) or isinstance(
+        error, (KafkaConnectionError, KafkaTimeoutError, NoBrokersAvailable, NodeNotReadyError)
+    )
 
 
 def tell_offsets(consumer: KafkaConsumer, offsets: Iterable[tuple[str, int, int | None]]) -> None:

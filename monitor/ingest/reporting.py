@@ -5,6 +5,7 @@ Guarantees: told after the fact; nothing here changes what is counted. Must neve
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
+SAID_EVERY_S = 30.0
+"""How often a state that lasts is said again."""
+
 _NO_DELAYS = np.empty(0)
 
 
@@ -44,6 +48,7 @@ class Reporting:
         self.kinds = dict(zip(topics.names, ("predictions", "labels", "changes"), strict=True))
         self._observer = observer
         self._dead_letters = DeadLetterLog()
+        self._kafka_away_s = -SAID_EVERY_S
 
     def committed(
         self, done: Done, under_way: UnderWay | None, lag: Mapping[str, int], rows: int
@@ -78,11 +83,23 @@ class Reporting:
         if self._observer is not None:
             self._observer.assigned(partitions, rows)
 
+    def standing_by(self) -> None:
+        """Other workers hold all partitions; not logged, it is so every second."""
+        if self._observer is not None:
+            self._observer.assigned(0, 0)
+
     def paused(self, why: str) -> None:
         """Counting waits for the database."""
         log.error("database unavailable, counting is paused", error=why)
         if self._observer is not None:
             self._observer.paused(why)
+
+    def kafka_away(self, why: str) -> None:
+        """No broker answers; said once in a while."""
+        now_s = time.monotonic()
+        if now_s - self._kafka_away_s >= SAID_EVERY_S:
+            self._kafka_away_s = now_s
+            log.error("Kafka does not answer, it is asked again", error=why)
 
     def fenced(self) -> None:
         """Another worker took over."""

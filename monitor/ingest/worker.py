@@ -20,7 +20,13 @@ from kafka import TopicPartition
 from kafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 
 from monitor.ingest.committing import Committing
-from monitor.ingest.consumer import CLOSE_TIMEOUT_MS, require_topics, tell_offsets
+from monitor.ingest.consumer import (
+    CLOSE_TIMEOUT_MS,
+    KafkaUnavailable,
+    passes,
+    require_topics,
+    tell_offsets,
+)
 from monitor.ingest.decoding import Decoding, published_at
 from monitor.ingest.polling import fresh, poll
 from monitor.ingest.rebalances import Rebalances
@@ -142,12 +148,8 @@ class Worker:
     def step(self) -> int:
         """Poll once, count what came and begin to commit it; returns the messages counted."""
         settings = self._settings
-        try:
-            wait = settings.poll_timeout if self._state is not None else JOIN_POLL
-            polled = poll(self._consumer, settings.batch_events, wait, settings.linger)
-        except (NoOffsetForPartitionError, OffsetOutOfRangeError):
-            # Taking over goes to the stored offsets, or says which messages are gone.
-            self._seen_rebalances, polled = -1, {}
+        wait = settings.poll_timeout if self._state is not None else JOIN_POLL
+        polled = self._poll(settings.batch_events, wait, settings.linger)
         polled_at = _now()
         with self._in_memory():
             if not self._listener.holding or self._listener.count != self._seen_rebalances:
@@ -164,6 +166,23 @@ class Worker:
             else:
                 self._settle(wait_for_it=False)
         return sum(map(len, new.values()))
+
+    def _poll(
+        self, most: int, wait: timedelta, linger: timedelta
+    ) -> dict[TopicPartition, list[Record]]:
+        """Records by partition; none while Kafka is away."""
+        try:
+            return poll(self._consumer, most, wait, linger)
+        except (NoOffsetForPartitionError, OffsetOutOfRangeError):
+            # Taking over goes to the stored offsets, or says which messages are gone.
+            self._seen_rebalances = -1
+        except KafkaError as error:
+            if not passes(error):
+                msg = f"Kafka refuses to be read: {error}"
+                raise KafkaUnavailable(msg) from error
+            self._reporting.kafka_away(str(error))
+            time.sleep(RETRY_AFTER.total_seconds())
+        return {}
 
     def _count(
         self,
@@ -278,6 +297,8 @@ class Worker:
         if assigned:
             self._state = ShardState(self._store, self._book, topics, positions)
             self._reporting.assigned(len(assigned), self.rows)
+        else:
+            self._reporting.standing_by()
         self._seen_rebalances = rebalances
 
     @contextmanager
@@ -300,7 +321,7 @@ class Worker:
         self._reporting.paused(why)
         self._consumer.pause(*self._consumer.assignment())
         if not stop.is_set():
-            self._consumer.poll(timeout_ms=int(RETRY_AFTER.total_seconds() * 1000))
+            self._poll(1, RETRY_AFTER, timedelta())
         self._consumer.resume(*self._consumer.paused())
 
     def _finish(self) -> None:

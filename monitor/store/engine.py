@@ -13,6 +13,7 @@ from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import timedelta
 
     from sqlalchemy import Connection
 
@@ -53,8 +54,13 @@ def normal_url(url: str) -> str:
     return parsed.set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
 
 
-def connect(url: str, *, name: str = "calmon") -> Engine:
-    """An engine for one role of one process; `name` shows in pg_stat_activity."""
+def connect(url: str, *, name: str = "calmon", idle_at_most: timedelta | None = None) -> Engine:
+    """An engine for one role of one process; `name` shows in pg_stat_activity.
+
+    idle_at_most: a transaction that rests longer is ended by the server, so that a process that is
+    frozen does not hold its rows for ever.
+    """
+    idle_ms = 0 if idle_at_most is None else int(idle_at_most.total_seconds() * 1000)
     return create_engine(
         normal_url(url),
         pool_size=4,
@@ -64,6 +70,6 @@ def connect(url: str, *, name: str = "calmon") -> Engine:
             # A server that does not answer must not hold up the end of the process.
             "connect_timeout": 5,
             "tcp_user_timeout": 10_000,
-            "options": "-c timezone=UTC",
+            "options": f"-c timezone=UTC -c idle_in_transaction_session_timeout={idle_ms}",
         },
     )

@@ -179,11 +179,10 @@ class HistoryStore:
             return [(name, kind, int(n)) for name, kind, n in found]
 
     def dead_letters(self) -> int:
-        """Number of messages that could not be used."""
+        """Number of messages that could not be used, and wait for someone to look at them."""
+        waiting = select(func.count()).where(t.dead_letter.c.resolved_at.is_(None))
         with transaction(self._engine) as connection:
-            return int(
-                connection.execute(select(func.count()).select_from(t.dead_letter)).scalar_one()
-            )
+            return int(connection.execute(waiting).scalar_one())
 
 
 def _insert_judgement(connection: Connection, judgement: Judgement) -> None:
