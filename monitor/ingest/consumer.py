@@ -11,13 +11,7 @@ from typing import TYPE_CHECKING
 
 from kafka import KafkaConsumer, TopicPartition
 from kafka.coordinator.assignors.range import RangePartitionAssignor
-from kafka.errors import (
-    KafkaConnectionError,
-    KafkaError,
-    KafkaTimeoutError,
-    NoBrokersAvailable,
-    NodeNotReadyError,
-)
+from kafka.errors import KafkaError
 from kafka.structs import OffsetAndMetadata
 
 if TYPE_CHECKING:
@@ -83,9 +77,7 @@ def require_topics(consumer: KafkaConsumer, names: Iterable[str]) -> None:
 
 def passes(error: KafkaError) -> bool:
     """Whether waiting can mend it: a broker that is away, or moves; not a refusal."""
-    return bool(error.retriable) or isinstance(
-        error, (KafkaConnectionError, KafkaTimeoutError, NoBrokersAvailable, NodeNotReadyError)
-    )
+    return bool(error.retriable)
 
 
 def tell_offsets(consumer: KafkaConsumer, offsets: Iterable[tuple[str, int, int | None]]) -> None:
