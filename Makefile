@@ -14,7 +14,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --fork-s
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test check bench lock kafka-jars clean
+.PHONY: help install demo test check bench soak fuzz lock kafka-jars clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +37,14 @@ check: $(INSTALLED) ## Lint, format, types, import rules
 
 bench: $(INSTALLED) ## Run the benchmarks (tests/benchmarks/bench_*.py)
 	$(BIN)/python -m pytest tests/benchmarks -o python_files='bench_*.py' -s $(ARGS)
+
+soak: $(INSTALLED) ## Faults and random interleavings for long; FAULT_SEED=n repeats a run
+	SOAK=1 SOAK_KILLS=$${SOAK_KILLS:-200} $(BIN)/python -m pytest tests/faults \
+		tests/ingest/test_worker_stateful.py tests/ingest/test_formats_fuzz.py \
+		-s -o timeout=0 $(ARGS)
+
+fuzz: $(INSTALLED) ## Feed the decoder bytes chosen by coverage, for FUZZ_SECONDS (60)
+	$(BIN)/python -m tests.fuzz.fuzz_formats
 
 lock: $(INSTALLED) ## Pin what pyproject.toml asks for again; UPGRADE=--upgrade takes newer versions
 	$(LOCK) $(UPGRADE) pyproject.toml --output-file requirements.lock
