@@ -7,7 +7,6 @@ fault, or keep state that a restart would miss.
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
 import socket
@@ -33,6 +32,7 @@ from monitor.ingest.consumer import open_consumer
 from monitor.ingest.series_book import SeriesBook
 from monitor.ingest.shard_state import Topics
 from monitor.ingest.worker import Worker, WorkerSettings
+from monitor.memory import tune_memory
 from monitor.notify.console import ConsoleSender
 from monitor.notify.dispatch import deliver
 from monitor.notify.slack import SLACK_API, SlackSender
@@ -57,7 +57,6 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 PICTURES = Path("pictures")
-GC_THRESHOLDS = (200_000, 50, 100)
 FROZEN_AFTER = timedelta(seconds=30)
 """A transaction of ingest that rests so long is a frozen worker's, and its heir waits for it."""
 
@@ -136,23 +135,13 @@ def run(settings: Settings, role: Role, stop: Event | None = None) -> None:
             ended.wait()
         else:
             worker = _ingesting(settings, metrics, names)
-            tune_collector()
+            tune_memory()
             try:
                 worker.run(ended)
             finally:
                 ended.set()  # a tick under way is abandoned
     if failed:
         raise failed[0]
-
-
-def tune_collector() -> None:
-    """Let the garbage collector leave alone what stays, and look at the rest less often.
-
-    Batches make no cycles, and with the shipped thresholds it looks for them all the time.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*GC_THRESHOLDS)
 
 
 def database_url(settings: Settings) -> str:
