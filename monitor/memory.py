@@ -11,8 +11,8 @@ import gc
 import sys
 
 GC_THRESHOLDS = (200_000, 50, 100)
-MMAP_THRESHOLD = 4 << 20
-TRIM_THRESHOLD = 32 << 20
+MMAP_THRESHOLD = 2 << 20
+TRIM_THRESHOLD = 8 << 20
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h of glibc
 
 
@@ -20,7 +20,7 @@ def tune_memory() -> None:
     """Settings of a worker's process; to be called once, when it is composed.
 
     The collector leaves alone what stays and looks at the rest less often: batches make no cycles.
-    glibc gives back freed arrays of 4 MiB and more at once; by itself it would come to keep those
+    glibc gives back freed arrays of 2 MiB and more at once; by itself it would come to keep those
     of up to 32 MiB, near 100 MB in all.
     """
     gc.collect()
