@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from monitor.core.series_table import SeriesTable
 
 
+_SAMPLED_ROWS = 4096
+
+
 @dataclass(frozen=True, slots=True)
 class Applied:
     """Effect of one batch.
@@ -134,12 +137,7 @@ class JoinIndex:
         cutoff_ms[shard, model] is the time that all streams of the model have reached, less its
         correction horizon: no event that still counts can touch an older row.
         """
-        rows = self._rows
-        n = len(self)
-        predicted = rows.series[:n] >= 0
-        model = -1 - rows.series[:n]
-        model[predicted] = self._table.model[rows.series[:n][predicted]]
-        kept = rows.ts_ms[:n] >= cutoff_ms[rows.shard[:n], model]
+        predicted, model, kept = self._kept(slice(0, len(self)), cutoff_ms)
         tallies: Counter[Tally] = Counter()
         lost = ~kept & ~predicted
         count_by_model(tallies, TallyKind.UNMATCHED_LABEL, model[lost].astype(np.int32))
@@ -148,6 +146,24 @@ class JoinIndex:
             tallies[Tally(TallyKind.UNMATCHED_LABEL, int(model[row]), -1)] += more
         self._compact(kept)
         return +tallies
+
+    def share_evictable(self, cutoff_ms: NDArray[np.int64]) -> float:
+        """Share of the rows that `evict` would forget, by a sample of them at equal distances."""
+        if not len(self):
+            return 0.0
+        stride = max(1, len(self) // _SAMPLED_ROWS)
+        _, _, kept = self._kept(slice(0, len(self), stride), cutoff_ms)
+        return 1 - float(kept.mean())
+
+    def _kept(
+        self, rows: slice, cutoff_ms: NDArray[np.int64]
+    ) -> tuple[NDArray[np.bool_], NDArray[np.int32], NDArray[np.bool_]]:
+        """Of some rows: whether they hold a prediction, their model, and whether they are kept."""
+        held = self._rows
+        predicted = held.series[rows] >= 0
+        model = -1 - held.series[rows]
+        model[predicted] = self._table.model[held.series[rows][predicted]]
+        return predicted, model, held.ts_ms[rows] >= cutoff_ms[held.shard[rows], model]
 
     def _compact(self, kept: NDArray[np.bool_]) -> None:
         positions = np.flatnonzero(kept)

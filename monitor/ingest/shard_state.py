@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 CHUNK_EVENTS = 400_000
 """Events applied at once when the index is loaded."""
 
+WORTH_FORGETTING = 0.2
+"""Share of old rows from which on forgetting them is worth a pass over all."""
+
 Streams = dict[tuple[int, int], int]
 """Newest event time, epoch ms, by (partition, model index)."""
 
@@ -144,6 +147,14 @@ class ShardState:
         )
         self._cells, self._tallies = [], Counter()
         return flush
+
+    def is_worth_forgetting(self) -> bool:
+        """Whether so many rows are old that going through all of them pays."""
+        cutoffs = self._cutoffs()
+        if not cutoffs:
+            return False
+        matrix = self._matrix(dict.fromkeys(self.shards, cutoffs))
+        return self._index.share_evictable(matrix) >= WORTH_FORGETTING
 
     def _load(self, store: IngestStore) -> None:
         """Apply the durable blocks again, many at once: how they are cut changes nothing.

@@ -54,7 +54,7 @@ log = structlog.get_logger(__name__)
 
 FLUSH_BATCHES = 64
 FLUSH_CELLS = 300_000
-EVICT_FLUSHES = 100
+EVICT_FLUSHES = 20
 JOIN_POLL = timedelta(seconds=1)
 """Poll of a worker without partitions: a client that polls for less may take long to join."""
 RETRY_AFTER = timedelta(seconds=1)
@@ -262,7 +262,8 @@ class Worker:
         self._batches_since_flush = 0
         self._flushed_at = time.monotonic()
         self._flushes += 1
-        return state.flush(evict=evict or self._flushes % EVICT_FLUSHES == 0)
+        is_time = self._flushes % EVICT_FLUSHES == 0
+        return state.flush(evict=evict or (is_time and state.is_worth_forgetting()))
 
     def _take_over(self) -> None:
         """Own what the group assigned: raise the epochs, load the state, go to the offsets."""
