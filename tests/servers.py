@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import os
+import pwd
 import shutil
 import signal
 import socket
@@ -49,6 +50,8 @@ transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
 group.initial.rebalance.delay.ms=0
 group.min.session.timeout.ms=500
+broker.session.timeout.ms=2000
+broker.heartbeat.interval.ms=500
 auto.create.topics.enable=false
 """
 
@@ -108,6 +111,64 @@ class Databases:
         engine = create_engine(self.url, isolation_level="AUTOCOMMIT", poolclass=NullPool)
         with engine.connect() as connection:
             connection.execute(text(statement))
+
+
+class OwnPostgres:
+    """A PostgreSQL of one test, which may stop it and start it again where it was.
+
+    url: of its superuser, in the database `postgres`. It must be started already, and its owner
+    keeps its directories until `stop`.
+    """
+
+    def __init__(self, url: str) -> None:
+        """Find out how the server was started, to start it again just so."""
+        self.url = url
+        self.socket_folder = Path(str(make_url(url).query["host"]))
+        self.databases = Databases(url)
+        self._data = self.socket_folder / "data"
+        self._pid = self._status()[0]
+        running = Path(f"/proc/{self._pid}")
+        self._command = (running / "cmdline").read_bytes().decode().split("\0")[:-1]
+        owner = running.stat().st_uid
+        self._owner = pwd.getpwuid(owner) if owner != os.geteuid() else None
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """End it: SIGINT cuts the connections in order, SIGQUIT is a crash."""
+        if self._process is not None:
+            stop(self._process, how, timeout_s=30)
+            return
+        os.kill(int(self._pid), how)
+        # Whoever started it has yet to reap it, so its process may be seen longer.
+        until = time.monotonic() + 30
+        while (self._data / "postmaster.pid").exists() and how is signal.SIGINT:
+            assert time.monotonic() < until, "PostgreSQL does not end"
+            time.sleep(0.02)
+
+    def start(self, *, forgets_nothing: bool = False) -> None:
+        """Start it again, and wait until it takes connections.
+
+        forgets_nothing: a crash from now on loses nothing that was said to be committed, where
+        this server may else lose the last half second.
+        """
+        if forgets_nothing:
+            self._command += ["-c", "synchronous_commit=on"]
+        log = self.socket_folder / "log"
+        self._process = spawn_tied(self._command, log=log, cwd=self._data, owner=self._owner)
+        until = time.monotonic() + _START_TIMEOUT_S
+        while self._status()[::7] != [str(self._process.pid), "ready"]:
+            if self._process.poll() is not None or time.monotonic() > until:
+                pytest.fail(f"PostgreSQL did not start: {log.read_text()[-2000:]}")
+            time.sleep(0.02)
+
+    def _status(self) -> list[str]:
+        """Lines of the server's own file: first its pid, eighth whether it is ready."""
+        try:
+            return [
+                line.strip() for line in (self._data / "postmaster.pid").read_text().split("\n")
+            ]
+        except FileNotFoundError:
+            return []
 
 
 class Kafka(Protocol):

@@ -1,0 +1,110 @@
+"""Workers that join, leave, die, freeze and wake: the partitions move, the counts do not."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.faults.fleet import FENCED, SHUTDOWN_S, SOAK, Fleet, fleet
+from tests.faults.tcp_cut import proxy_to
+from tests.faults.wild import wild
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.servers import TestKafka
+
+SEED = int(os.environ.get("FAULT_SEED", "1"))
+CHANGES = 60 if SOAK else 6
+FREEZES = 20 if SOAK else 2
+
+
+@pytest.mark.timeout(120 + CHANGES * 10)
+def test_three_workers_join_leave_and_die_under_load(
+    real_kafka: TestKafka, postgres_url: str, tmp_path: Path
+) -> None:
+    print(f"FAULT_SEED={SEED}")  # noqa: T201  # to repeat it with
+    rng = random.Random(SEED)
+    stream = wild(SEED, 1000 * CHANGES, partitions=8)
+    with fleet(real_kafka, postgres_url, tmp_path, partitions=(8, 8)) as workers:
+        with workers.load(stream, lasting_s=60 + CHANGES * 5):
+            workers.keep(3)
+            for number in range(CHANGES):
+                workers.wait_for_progress()
+                time.sleep(rng.uniform(0, 0.5))
+                if number % 2:
+                    rng.choice(workers.running).kill()
+                else:
+                    # Earlier than that, before its first line, it may not yet hear a SIGTERM.
+                    chosen = rng.choice([w for w in workers.running if w.logged("assigned")])
+                    assert chosen.end() < SHUTDOWN_S, chosen.log
+                workers.start()
+            workers.keep(3)
+        workers.wait_until_counted(len(stream))
+        assert all(worker.end() < SHUTDOWN_S for worker in workers.running)
+        workers.check(stream)
+
+
+def test_a_zombie_that_wakes_in_the_middle_of_a_batch_writes_nothing_and_stops(
+    real_kafka: TestKafka, postgres_url: str, tmp_path: Path
+) -> None:
+    """It is frozen between its poll and its commit, until its partitions are another worker's."""
+    stream = wild(SEED, 2500)
+    with (
+        fleet(real_kafka, postgres_url, tmp_path) as workers,
+        proxy_to(postgres_url) as proxy,
+    ):
+        zombie = workers.start(proxy.url(postgres_url))
+        with workers.load(stream):
+            workers.wait_for_progress()
+            proxy.hold()
+            assert proxy.held.wait(10)
+            # By now it has the next batch, and waits for the commit of this one.
+            time.sleep(1)
+            zombie.signal(signal.SIGSTOP)
+            heir = workers.start()
+            heir.wait_for("assigned")
+            workers.wait_for_progress()
+            zombie.signal(signal.SIGCONT)
+            proxy.release()
+            assert zombie.ended(timeout_s=30) == FENCED, zombie.log
+            assert "belong to another worker" in zombie.log
+            assert "Traceback" not in zombie.log
+        workers.wait_until_counted(len(stream))
+        assert heir.end() < SHUTDOWN_S
+        workers.check(stream)
+
+
+@pytest.mark.timeout(120 + FREEZES * 15)
+def test_workers_frozen_at_random_moments_change_no_count(
+    real_kafka: TestKafka, postgres_url: str, tmp_path: Path
+) -> None:
+    print(f"FAULT_SEED={SEED}")  # noqa: T201  # to repeat it with
+    rng = random.Random(SEED)
+    stream = wild(SEED + 1, 1500 * FREEZES)
+    with fleet(real_kafka, postgres_url, tmp_path) as workers:
+        with workers.load(stream, lasting_s=60 + FREEZES * 8):
+            for _ in range(FREEZES):
+                _freeze(workers, rng)
+        workers.wait_until_counted(len(stream))
+        assert all(worker.end() < SHUTDOWN_S for worker in workers.running)
+        workers.check(stream)
+
+
+def _freeze(workers: Fleet, rng: random.Random) -> None:
+    """Freeze one of two workers for longer than its session, and see who goes on."""
+    workers.keep(2)
+    workers.wait_for_progress()
+    time.sleep(rng.uniform(0, 0.3))
+    frozen = rng.choice(workers.running)
+    assigned = len(frozen.logged("assigned"))
+    frozen.signal(signal.SIGSTOP)
+    time.sleep(rng.uniform(1.5, 3))
+    frozen.signal(signal.SIGCONT)
+    # Woken in mid-batch it ends, woken elsewhere it joins again.
+    frozen.wait_for("assigned", assigned + 1, or_end=True)
