@@ -123,6 +123,10 @@ class MemoryGroup:
         unknown = member.member_id not in self.members
         return unknown or (self.is_joining and member.member_id not in self._joined)
 
+    def is_waiting(self, member: MemoryConsumer) -> bool:
+        """Whether this member has joined the next generation, and others have yet to."""
+        return self.is_joining and member.member_id in self._joined
+
     def assignment(self, member: MemoryConsumer) -> list[TopicPartition]:
         """What the newest generation gives to a member."""
         return self._assigned[member.member_id]

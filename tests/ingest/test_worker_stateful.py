@@ -56,7 +56,8 @@ SETTINGS = settings(
 )
 MAX_ROUNDS = 80
 MET: set[str] = {kind for kind in TallyKind if "unsampled" not in kind}
-MET |= {"no database", "fenced", "overtaken", "fold failed", "forgotten row", "late cell"}
+MET |= {"no database", "fenced", "overtaken", "fold failed"}
+MET |= {"forgotten row", "dropped block", "late cell"}
 MET |= {reason for *_, reason in BAD} if SOAK else set()
 
 _all = [
@@ -109,13 +110,13 @@ class Workers(RuleBasedStateMachine):
         self.flush(which, evict, None)
 
     @rule(
-        model=st.sampled_from(["m0", "m1"]),
+        models=st.sampled_from([["m0"], ["m1"], ["m0", "m1"], ["m0", "m1"]]),
         by_ms=st.sampled_from([300_000, 1_000_001, 1_300_000]),
         which=_which,
         evict=st.booleans(),
     )
-    def time_passes(self, model: str, by_ms: int, which: int, evict: bool) -> None:
-        self.world.pass_time(model, by_ms)
+    def time_passes(self, models: list[str], by_ms: int, which: int, evict: bool) -> None:
+        self.world.pass_time(models, by_ms)
         self.serve([], None)
         self.flush(which, evict, None)
 
@@ -252,6 +253,7 @@ class Workers(RuleBasedStateMachine):
         self.seen.update(kind for kind, _, _ in tallies)
         self.seen.update(reason for *_, reason in self.world.dead_letters)
         self.seen["forgotten row"] += self.world.forgotten
+        self.seen["dropped block"] += self.world.dropped_blocks()
         self.seen["late cell"] += sum(late for _, _, late, _ in cells)
 
     def teardown(self) -> None:
@@ -299,8 +301,11 @@ class Workers(RuleBasedStateMachine):
 
     def _do(self, member: Member, action: Callable[[], object]) -> bool:
         """Whether a worker did it; only what a fault or a lost partition explains may stop it."""
+        take_overs = self.world.take_overs()
         try:
             action()
+            if self.world.kafka.group.is_waiting(member.consumer):
+                assert self.world.take_overs() == take_overs, "it took what may be another's"
         except DatabaseUnavailable:
             assert member.faults.struck, "no database, and no fault"
             note(f"  {member.name}: no database")

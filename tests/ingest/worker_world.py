@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from itertools import groupby
+from itertools import groupby, product
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -40,7 +40,7 @@ from tests.naive_join import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from sqlalchemy import Engine
 
@@ -67,6 +67,12 @@ CREATE OR REPLACE FUNCTION see_move() RETURNS trigger LANGUAGE plpgsql AS $$ BEG
 CREATE OR REPLACE FUNCTION see_evicted() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
     INSERT INTO witness (partition, evicted) VALUES (new.shard, new.evicted);
     RETURN new; END $$;
+CREATE TABLE IF NOT EXISTS dropped (shard int);
+CREATE OR REPLACE FUNCTION see_drop() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    INSERT INTO dropped VALUES (old.shard);
+    RETURN NULL; END $$;
+CREATE OR REPLACE TRIGGER see_drop AFTER DELETE ON calmon.join_block
+    FOR EACH ROW EXECUTE FUNCTION see_drop();
 CREATE OR REPLACE TRIGGER see_move AFTER UPDATE ON calmon.ingest_partition
     FOR EACH ROW WHEN (new.next_offset IS DISTINCT FROM old.next_offset)
     EXECUTE FUNCTION see_move();
@@ -85,6 +91,7 @@ _CLEAR = "; ".join(
     [
         "SET session_replication_role = replica",
         "DELETE FROM witness",
+        "DELETE FROM dropped",
         *(f"DELETE FROM calmon.{table}" for table in _WRITTEN),
         "SET session_replication_role = origin",
     ]
@@ -179,10 +186,10 @@ class World:
         else:
             self._send(replace(message, ts_ms=message.ts_ms + self.time_ms))
 
-    def pass_time(self, model: str, by_ms: int) -> None:
-        """Later, in every partition: this is what lets old rows be forgotten."""
+    def pass_time(self, models: Sequence[str], by_ms: int) -> None:
+        """Later, in every partition, for these models: old rows and blocks may be forgotten."""
         self.time_ms += by_ms
-        for partition in range(PARTITIONS):
+        for model, partition in product(models, range(PARTITIONS)):
             new = 1000 * PARTITIONS + self.time_ms // 1000 * PARTITIONS + partition
             self._send(Predict(new, model, "1", self.time_ms, 0.5))
             self._send(Answer(new, model, self.time_ms, 1))
@@ -205,11 +212,17 @@ class World:
 
     def moves(self) -> int:
         """Number of things witnessed, and of deltas: it grows with everything that is written."""
-        found = self._sql.execute(
+        return self._number(
             "SELECT (SELECT count(*) FROM witness) + (SELECT count(*) FROM calmon.bin_delta)"
-        ).fetchone()
-        assert found is not None
-        return int(str(found[0]))
+        )
+
+    def take_overs(self) -> int:
+        """How often a partition was taken over."""
+        return self._number("SELECT coalesce(sum(epoch), 0) FROM calmon.ingest_partition")
+
+    def dropped_blocks(self) -> int:
+        """Blocks that nothing needed any more."""
+        return self._number("SELECT count(*) FROM dropped")
 
     def unread(self) -> list[TopicPartition]:
         """Partitions with messages that were not counted."""
@@ -293,6 +306,11 @@ class World:
                 assert ms <= ledger.reached(model) - RULES[model].correction_ms
                 cutoff_ms[model] = max(ms, cutoff_ms.get(model, ms))
             self.forgotten += ledger.forget({model: cutoff_ms[model] for model in forgotten})
+
+    def _number(self, statement: str) -> int:
+        found = self._sql.execute(statement).fetchone()
+        assert found is not None
+        return int(str(found[0]))
 
     def _outcomes(self, statement: str) -> set[tuple[str, int, int, str]]:
         rows: list[Any] = self._sql.execute(statement).fetchall()
