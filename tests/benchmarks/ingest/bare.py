@@ -6,7 +6,7 @@ batch is dropped at once.
 
 from __future__ import annotations
 
-from monitor.ingest.consumer import open_consumer
+from monitor.ingest.consumer import open_consumer, require_topics
 from monitor.ingest.formats import decode_labels, decode_predictions
 from monitor.memory import tune_memory
 from tests.benchmarks.ingest.contest import BATCH_EVENTS, Stopwatch, Task, answer
@@ -15,7 +15,9 @@ from tests.benchmarks.ingest.contest import BATCH_EVENTS, Stopwatch, Task, answe
 def main() -> None:
     task = Task.read()
     consumer = open_consumer(task.kafka, task.group, BATCH_EVENTS, without_offset="earliest")
-    consumer.subscribe([task.predictions, task.labels, task.changes])
+    topics = (task.predictions, task.labels, task.changes)
+    consumer.subscribe(list(topics))
+    require_topics(consumer, topics)
     tune_memory()
     watch = Stopwatch()
     n_predicted = n_labelled = n_positive = 0

@@ -141,7 +141,7 @@ class Results:
             sign, target = TARGETS.get(name, ("", 0.0))
             met = value >= target if sign == ">=" else value <= target
             verdict = ("met" if met else "missed") if sign else ""
-            yield f"| {name} | {value:,} | {f'{sign} {target:,g}' if sign else ''} | {verdict} |"
+            yield f"| {name} | {value:,} | {f'{sign} {target:,.7g}' if sign else ''} | {verdict} |"
         if self.pending is not None:
             yield ""
             yield "| pending rows | bytes of memory a row |"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import psycopg
 from sqlalchemy import make_url
 
-from monitor.ingest.consumer import open_consumer
+from monitor.ingest.consumer import open_consumer, require_topics
 from monitor.ingest.formats import decode_labels, decode_predictions, epoch_ms
 from monitor.memory import tune_memory
 from tests.benchmarks.ingest.contest import BATCH_EVENTS, Stopwatch, Task, answer
@@ -115,7 +115,9 @@ def main() -> None:
     # Planned while the tables are empty, the joins would read them whole for ever after.
     database.execute("SET enable_seqscan = off")
     consumer = open_consumer(task.kafka, task.group, BATCH_EVENTS, without_offset="earliest")
-    consumer.subscribe([task.predictions, task.labels, task.changes])
+    topics = (task.predictions, task.labels, task.changes)
+    consumer.subscribe(list(topics))
+    require_topics(consumer, topics)
     tune_memory()
     watch = Stopwatch()
     left = task.n_events
