@@ -43,8 +43,8 @@ class Applied:
 
     predictions and labels are the events that changed a row: what must be made durable. Applied
     again to an empty index, in order, they give the same state. Labels that had waited for a
-    prediction stand here again with it. anchor_ms: prediction time of each of these labels, NO_TIME
-    where the prediction has not come.
+    prediction stand here again with it. anchor_ms: for each of these labels the time by which its
+    row is forgotten: prediction time, or that of the first label that waits for the prediction.
     delay_ms: label time less prediction time, of every label that found its prediction now.
     """
 
@@ -76,7 +76,7 @@ class JoinIndex:
         tallies: Counter[Tally] = Counter()
         written = self._update(predictions, labels, rows, tallies)
         joined = self._rows.series[written.label_rows] >= 0
-        anchor_ms = np.where(joined, self._rows.ts_ms[written.label_rows], NO_TIME)
+        anchor_ms = self._rows.ts_ms[written.label_rows]
         return Applied(
             self._difference(touched, before),
             predictions.take(written.accepted),

@@ -7,7 +7,7 @@ the batch that explains it.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -163,29 +163,35 @@ class ShardState:
         """
         self._index.reserve(store.events_held(self.shards))
         self._evicted, blocks = store.load(self.shards)
-        newest = self._matrix(self._evicted)
+        to_come = deque(store.evictions(self.shards))
         for evicted, run in groupby(blocks, key=lambda loaded: loaded.evicted is not None):
             if evicted:
                 for loaded in run:
-                    self._index.evict(self._matrix({loaded.shard: loaded.evicted or {}}))
+                    shard, cutoffs = to_come.popleft()
+                    if (shard, cutoffs) != (loaded.shard, loaded.evicted):
+                        raise LookupError(shard)  # pragma: no cover  # nobody else writes them
+                    self._index.evict(self._matrix({shard: cutoffs}))
                 continue
+            doomed = self._matrix(_newest(to_come))
             for is_flushed, same in groupby(run, key=lambda loaded: loaded.flushed):
                 for chunk in _chunks(loaded.block for loaded in same):
-                    self._restore(chunk, newest, is_flushed=is_flushed)
+                    self._restore(chunk, doomed, is_flushed=is_flushed)
         self._index.fit()
 
     def _restore(
-        self, chunk: Sequence[Block], newest: NDArray[np.int64], *, is_flushed: bool
+        self, chunk: Sequence[Block], doomed: NDArray[np.int64], *, is_flushed: bool
     ) -> None:
+        """Apply blocks again. doomed: cutoffs [shard, model] of the evictions that come later."""
         predictions = PredictionColumns.concatenated([b.predictions for b in chunk])
         labels = LabelColumns.concatenated([b.labels for b in chunk])
         anchor_ms = np.concatenate([b.anchor_ms for b in chunk])
-        # A label whose prediction was forgotten, with its block, must not wait for another.
-        alive = (anchor_ms == NO_TIME) | (anchor_ms >= newest[labels.shard, labels.model])
+        # A label may stand here without what its row began with, whose block was dropped: such a
+        # row was forgotten later on, and must not be taken for a younger one meanwhile.
+        alive = labels.take(anchor_ms >= doomed[labels.shard, labels.model])
         if is_flushed:
-            self._index.restore(predictions, labels.take(alive))
+            self._index.restore(predictions, alive)
             return
-        self._cells.append(self._index.apply(predictions, labels.take(alive)).cells)
+        self._cells.append(self._index.apply(predictions, alive).cells)
         for block in chunk:
             self._tallies += block.tallies
 
@@ -257,6 +263,15 @@ def _by_shard(
             )
         )
     return blocks
+
+
+def _newest(evictions: Iterable[tuple[int, dict[int, int]]]) -> dict[int, dict[int, int]]:
+    """Newest cutoff of each model by shard, ms."""
+    newest: dict[int, dict[int, int]] = {}
+    for shard, cutoffs in evictions:
+        known = newest.setdefault(shard, {})
+        known |= {model: max(ms, known.get(model, ms)) for model, ms in cutoffs.items()}
+    return newest
 
 
 def _chunks(blocks: Iterable[Block]) -> Iterator[list[Block]]:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from monitor.core.events import LabelColumns, PredictionColumns
-from monitor.core.join_rows import NO_TIME
 from monitor.core.tallies import Tally, TallyKind
 from monitor.store.packing import pack, unpack
 
@@ -27,8 +26,9 @@ if TYPE_CHECKING:
 class Block:
     """Events of one shard that changed a row, in arrival order.
 
-    anchor_ms: prediction time of each label that has found its prediction, else NO_TIME. Labels
-    that had waited stand again in the block of their prediction, so that it needs no older one.
+    anchor_ms: for each label the time by which its row is forgotten: prediction time, or that of
+    the first label that waits. Labels that had waited stand again in the block of their prediction,
+    so that it needs no older one.
     """
 
     shard: int
@@ -57,8 +57,7 @@ def block_row(block: Block) -> dict[str, object]:
     columns = {f"p_{name}": getattr(predictions, name) for name in _PREDICTION_COLUMNS}
     columns |= {f"y_{name}": getattr(labels, name) for name in _LABEL_COLUMNS}
     columns["y_anchor_ms"] = block.anchor_ms
-    waiting = block.anchor_ms == NO_TIME
-    newest = np.concatenate([predictions.ts_ms, np.where(waiting, labels.ts_ms, block.anchor_ms)])
+    newest = np.concatenate([predictions.ts_ms, block.anchor_ms])
     return {
         "shard": block.shard,
         "newest_ms": int(newest.max(initial=0)),

@@ -185,6 +185,16 @@ class IngestStore:
         cutoffs = {shard: by_number(known[shard].evicted) for shard in known}
         return cutoffs, self._blocks(shards, {s: known[s].flushed_block_id for s in known})
 
+    def evictions(self, shards: Sequence[int]) -> list[tuple[int, dict[int, int]]]:
+        """Shard and cutoffs (ms by model number) of every eviction among the blocks, in order."""
+        table = t.join_block
+        held = select(table.c.shard, table.c.evicted).where(
+            table.c.shard.in_(shards), table.c.evicted.is_not(None)
+        )
+        with transaction(self._engine) as connection:
+            rows = connection.execute(held.order_by(table.c.block_id))
+            return [(row.shard, by_number(row.evicted)) for row in rows]
+
     def events_held(self, shards: Sequence[int]) -> int:
         """Events in the durable blocks of these shards."""
         total = select(func.coalesce(func.sum(t.join_block.c.n_events), 0))
