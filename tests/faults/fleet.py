@@ -108,6 +108,16 @@ class Fleet:
     group: str
     workers: list[WorkerProcess] = field(default_factory=list)
 
+    def configure(self, ingest: str) -> None:
+        """Write the configuration of the workers that start from now on.
+
+        ingest: keys of its `ingest` section, beside the group.
+        """
+        (self.folder / "calmon.yaml").write_text(
+            f"topics: {json.dumps(self.topics)}\nclock: event\n"
+            f"ingest: {{group: {self.group}, {ingest}}}\ndefaults: {POLICY_YAML}\n"
+        )
+
     def start(self, url: str | None = None) -> WorkerProcess:
         """Start one more worker; it is not waited for. url: of its database, by another way."""
         log_path = self.folder / f"worker-{len(self.workers)}.log"
@@ -312,12 +322,8 @@ def fleet(
     """
     counts = {"predictions": partitions[0], "labels": partitions[1], "changes": min(partitions)}
     topics = {name: kafka.topic(name, count) for name, count in counts.items()}
-    group = kafka.group()
-    (folder / "calmon.yaml").write_text(
-        f"topics: {json.dumps(topics)}\nclock: event\n"
-        f"ingest: {{group: {group}, {ingest}}}\ndefaults: {POLICY_YAML}\n"
-    )
-    made = Fleet(kafka, url, folder, topics, group)
+    made = Fleet(kafka, url, folder, topics, kafka.group())
+    made.configure(ingest)
     try:
         yield made
     finally:
