@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import structlog
-from hypothesis import HealthCheck, Phase, note, seed, settings
+from hypothesis import HealthCheck, Phase, currently_in_test_context, note, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -308,7 +308,7 @@ class Workers(RuleBasedStateMachine):
                 assert self.world.take_overs() == take_overs, "it took what may be another's"
         except DatabaseUnavailable:
             assert member.faults.struck, "no database, and no fault"
-            note(f"  {member.name}: no database")
+            _note(f"  {member.name}: no database")
             self.seen["no database"] += 1
             return False
         except Fenced:
@@ -321,7 +321,7 @@ class Workers(RuleBasedStateMachine):
             assert not is_healthy or any(taker.was_silent for taker in takers) or not takers, (
                 f"{member.name} is healthy, and was fenced by {lost}"
             )
-            note(f"  {member.name}: fenced")
+            _note(f"  {member.name}: fenced")
             self.seen["fenced"] += 1
             self._bury(member)
             return False
@@ -339,6 +339,11 @@ class Workers(RuleBasedStateMachine):
             self.members.remove(member)
         member.consumer.close(autocommit=False)
         member.die()
+
+
+def _note(text: str) -> None:
+    if currently_in_test_context():
+        note(text)
 
 
 @pytest.mark.timeout(3000 if SOAK else 900)  # a failure is shrunk for up to five minutes
