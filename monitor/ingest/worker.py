@@ -28,6 +28,7 @@ from monitor.ingest.consumer import (
     tell_offsets,
 )
 from monitor.ingest.decoding import Decoding, published_at
+from monitor.ingest.flushing import FlushCadence
 from monitor.ingest.polling import fresh, poll
 from monitor.ingest.rebalances import Rebalances
 from monitor.ingest.reporting import Reporting, UnderWay
@@ -52,9 +53,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-FLUSH_BATCHES = 64
-FLUSH_CELLS = 300_000
-EVICT_FLUSHES = 20
 JOIN_POLL = timedelta(seconds=1)
 """Poll of a worker without partitions: a client that polls for less may take long to join."""
 RETRY_AFTER = timedelta(seconds=1)
@@ -102,9 +100,7 @@ class Worker:
         self._owned_pairs = False
         self._positions: dict[TopicPartition, Position] = {}
         self._under_way: UnderWay | None = None
-        self._batches_since_flush = 0
-        self._flushes = 0
-        self._flushed_at = time.monotonic()
+        self._cadence = FlushCadence(settings.flush_every, time.monotonic())
         require_topics(consumer, settings.topics.names)
         consumer.subscribe(list(settings.topics.names), listener=self._listener)
 
@@ -199,7 +195,7 @@ class Worker:
             by_topic[topics.predictions], by_topic[topics.labels], by_topic[topics.changes]
         )
         counted = state.count(decoded)
-        self._batches_since_flush += 1
+        self._cadence.counted()
         flush = self._take_flush(state) if self._flush_is_due() else None
         batch = Batch((), counted.blocks, decoded.dead_letters, decoded.changes, flush)
         messages = {self._reporting.kinds[name]: len(records) for name, records in by_topic.items()}
@@ -251,19 +247,13 @@ class Worker:
         return Advance(position, next_offset, watermarks, through_at)
 
     def _flush_is_due(self) -> bool:
-        waited = time.monotonic() - self._flushed_at
-        return (
-            self._batches_since_flush >= FLUSH_BATCHES
-            or (self._state is not None and self._state.unflushed >= FLUSH_CELLS)
-            or waited >= self._settings.flush_every.total_seconds()
-        )
+        waiting = 0 if self._state is None else self._state.unflushed
+        return self._cadence.is_due(waiting, time.monotonic())
 
     def _take_flush(self, state: ShardState, *, evict: bool = False) -> Flush:
-        self._batches_since_flush = 0
-        self._flushed_at = time.monotonic()
-        self._flushes += 1
-        is_time = self._flushes % EVICT_FLUSHES == 0
-        return state.flush(evict=evict or (is_time and state.is_worth_forgetting()))
+        self._cadence.flushed(time.monotonic())
+        evict = evict or (self._cadence.is_time_to_forget and state.is_worth_forgetting())
+        return state.flush(evict=evict)
 
     def _take_over(self) -> None:
         """Own what the group assigned: raise the epochs, load the state, go to the offsets."""
