@@ -237,7 +237,7 @@ class RealKafka:
         )
         self.server = KafkaServer(f"127.0.0.1:{broker}")
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        tool = [*self._java, "kafka.tools.StorageTool", "format", "-t", cluster]
+        tool = [*self._java, "kafka.tools.StorageTool", "format", f"--cluster-id={cluster}"]
         subprocess.run([*tool, "-c", str(self._settings)], check=True, capture_output=True)
 
     def start(self) -> None:
