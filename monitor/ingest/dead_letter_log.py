@@ -2,7 +2,8 @@
 
 Guarantees: of each topic and reason at most FULL letters a minute are logged in full, then one
 summary; every letter is in exactly one summary's `letters`, and `total` counts them since the
-start. Must never: log a payload, a key or a whole detail that quotes much of one; read a clock.
+start. Must never: log a payload, a key or a detail, which may quote one (`calmon deadletter show`
+has it); read a clock.
 """
 
 from __future__ import annotations
@@ -22,7 +23,6 @@ log = structlog.get_logger(__name__)
 
 FULL = 3
 EVERY = timedelta(minutes=1)
-DETAIL_CHARACTERS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,6 @@ def _log(lines: Sequence[Detail | Summary]) -> None:
                 partition=letter.partition,
                 offset=letter.offset,
                 reason=letter.reason,
-                detail=letter.detail[:DETAIL_CHARACTERS],
             )
         else:
             log.warning(
