@@ -1,0 +1,58 @@
+"""Which cohorts stand in which sample: the splits that a permutation test tries.
+
+Guarantees: the same sizes give the same splits on every machine; where all splits fit in the
+number of draws, each is tried once and the p value is exact. Must never: split a cohort, whose
+rows wobble together.
+"""
+
+from __future__ import annotations
+
+from itertools import combinations
+from math import comb
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+DRAWS = 4999
+SEED = 20_250_104
+
+
+def splits(n: int, chosen: int) -> NDArray[np.bool_]:
+    """Choices of `chosen` out of n cohorts; bool of shape (splits, n).
+
+    The first row chooses the last cohorts, which is how a window follows its baseline. It is among
+    the rows, so that p = share of rows with a statistic as large is a valid p value (Phipson and
+    Smyth 2010, "Permutation p-values should never be zero").
+    """
+    taken = np.zeros((min(comb(n, chosen), DRAWS + 1), n), dtype=np.bool_)
+    taken[0, n - chosen :] = True
+    if comb(n, chosen) <= DRAWS + 1:
+        for row, members in enumerate(combinations(range(n - 1, -1, -1), chosen)):
+            taken[row] = False
+            taken[row, list(members)] = True
+        return taken
+    order = np.random.default_rng(SEED).random((DRAWS, n)).argsort(axis=1)
+    np.put_along_axis(taken[1:], order[:, :chosen], values=True, axis=1)
+    return taken
+
+
+def orders(n: int) -> NDArray[np.int64]:
+    """Orders of n cohorts, the given one first; int64 of shape (DRAWS + 1, n)."""
+    drawn = np.random.default_rng(SEED).random((DRAWS, n)).argsort(axis=1)
+    return np.vstack([np.arange(n), drawn])
+
+
+def p_values(statistic: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Share of the rows whose statistic reaches the row's own, by column; shape as given.
+
+    Row 0 is what was observed. Differences in the last bits of a sum are ties.
+    """
+    rounded = np.round(statistic, 9)
+    ordered = np.sort(rounded, axis=0)
+    columns = [
+        np.searchsorted(ordered[:, k], rounded[:, k], side="left") for k in range(rounded.shape[1])
+    ]
+    return np.asarray(1 - np.stack(columns, axis=1) / len(rounded))
