@@ -18,12 +18,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from monitor.core.auroc import auroc_interval
 from monitor.core.bins import FIXED_POINT
 from monitor.core.debiased_ece import debiased_ece
 from monitor.core.equal_mass import equal_mass_sums
 from monitor.core.noncentral import noncentrality_interval
 
 if TYPE_CHECKING:
+    from monitor.core.auroc import Auroc
     from monitor.core.bins import BinCounts
 
 NAN = float("nan")
@@ -32,6 +34,9 @@ MIN_BIN_LABELS = 25
 USELESS_SHARE = 0.01
 """Share of the uncertainty below which scores tell next to nothing: between normal scores of two
 equally frequent classes, an AUROC of about .56."""
+USELESS_AUROC = 0.6
+"""AUROC that a useless model must be shown to stay below, and above 1 less it. Of a rare event the
+best scores explain little: its share of the uncertainty alone would call good models useless."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +76,7 @@ class Usefulness:
     honest: bool
     reason: str
     resolution: Resolution
+    auroc: Auroc
 
 
 def resolution(counts: BinCounts, level: float = 0.95) -> Resolution:
@@ -110,37 +116,47 @@ def resolution(counts: BinCounts, level: float = 0.95) -> Resolution:
 def usefulness(counts: BinCounts, useless_share: float = USELESS_SHARE) -> Usefulness:
     """Whether the scores tell outcomes apart, and why that is said.
 
-    useless: the interval of resolution / uncertainty lies below `useless_share`. unproven: it
-    holds both 0 and more than that share. unknown: no labels, one class only,
-    or too few for two bins.
+    useless: the interval of resolution / uncertainty lies below `useless_share` and that of AUROC
+    within .4 to .6; or all scores lie in one micro-bin. useful: the first interval excludes 0 and
+    the model is not useless. unproven: neither. unknown: no labels, one class only, or too few
+    for two bins.
     """
-    found = resolution(counts)
+    found, rank = resolution(counts), auroc_interval(counts)
     if np.isnan(found.share):
-        return Usefulness(Use.UNKNOWN, honest=False, reason=_unknown(counts), resolution=found)
+        return Usefulness(
+            Use.UNKNOWN, honest=False, reason=_unknown(counts), resolution=found, auroc=rank
+        )
     honest = debiased_ece(counts).low <= 0
-    scores = (
-        "The scores are calibrated as far as the labels can tell"
-        if honest
-        else ("The scores are not calibrated")
+    constant = np.count_nonzero(counts.labelled) == 1
+    unranked = max(abs(rank.low - 0.5), abs(rank.high - 0.5)) < USELESS_AUROC - 0.5
+    if constant or (found.share_high < useless_share and unranked):
+        use = Use.USELESS
+    else:
+        use = Use.UNPROVEN if found.share_low <= 0 else Use.USEFUL
+    return Usefulness(use, honest, _reason(counts, use, found, rank, honest=honest), found, rank)
+
+
+def _reason(counts: BinCounts, use: Use, found: Resolution, rank: Auroc, *, honest: bool) -> str:
+    scores = "The scores are not calibrated"
+    if honest:
+        scores = "The scores are calibrated as far as the labels can tell"
+    explain = (
+        f"explain {found.share:.1%} of the outcome's variance "
+        f"({found.share_low:.1%} to {found.share_high:.1%}), "
+        f"AUROC {rank.value:.3f} ({rank.low:.3f} to {rank.high:.3f})"
     )
-    amount = (
-        f"{found.share:.1%} of the outcome's variance "
-        f"({found.share_low:.1%} to {found.share_high:.1%})"
-    )
-    if found.share_high < useless_share:
+    if use is Use.USELESS:
         joined = ", but" if honest else ", and"
-        reason = (
-            f"{scores}{joined} the model is useless: its scores explain {amount}, less than "
-            f"{useless_share:.1%}; a constant would do as well."
+        return (
+            f"{scores}{joined} the model is useless: its scores {explain}; "
+            "a constant would do as well."
         )
-        return Usefulness(Use.USELESS, honest, reason, found)
-    if found.share_low <= 0:
-        reason = (
+    if use is Use.UNPROVEN:
+        return (
             f"{scores}; {counts.n_labelled:,} labels do not show that they tell outcomes apart: "
-            f"they explain {amount}, and 0 is not excluded."
+            f"they {explain}."
         )
-        return Usefulness(Use.UNPROVEN, honest, reason, found)
-    return Usefulness(Use.USEFUL, honest, f"{scores}; they explain {amount}.", found)
+    return f"{scores}; they {explain}."
 
 
 def _unknown(counts: BinCounts) -> str:

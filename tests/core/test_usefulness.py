@@ -51,9 +51,25 @@ def test_a_constant_honest_model_is_useless() -> None:
     assert (found.use, found.honest) == (Use.USELESS, True)
     assert found.reason == (
         "The scores are calibrated as far as the labels can tell, but the model is useless: its "
-        "scores explain 0.0% of the outcome's variance (0.0% to 0.0%), less than 1.0%; a constant "
-        "would do as well."
+        "scores explain 0.0% of the outcome's variance (0.0% to 0.0%), AUROC 0.500 (0.478 to "
+        "0.522); a constant would do as well."
     )
+
+
+def test_a_constant_needs_few_labels_to_be_useless() -> None:
+    found = usefulness(BinCounts.from_rows(np.full(40, 0.3), np.arange(40) < 12))
+    assert found.use is Use.USELESS
+
+
+@pytest.mark.parametrize(("n", "use"), [(60_000, Use.USEFUL), (1500, Use.UNPROVEN)])
+def test_good_scores_of_a_rare_event_are_not_useless(n: int, use: Use) -> None:
+    rng = np.random.default_rng(7)
+    outcome = rng.random(n) < 0.004
+    z = rng.normal(size=n) + 1.0 * outcome
+    found = usefulness(BinCounts.from_rows(sigmoid(z - 6.0), outcome))
+    assert found.use is use
+    assert found.resolution.share < 0.01
+    assert found.auroc.value > 0.7
 
 
 def test_honest_scores_next_to_the_base_rate_are_useless() -> None:
@@ -77,7 +93,7 @@ def test_few_labels_prove_nothing() -> None:
     found = usefulness(BinCounts.from_rows(score, rng.random(300) < score))
     assert found.use is Use.UNPROVEN
     assert "300 labels do not show" in found.reason
-    assert "0 is not excluded" in found.reason
+    assert found.resolution.share_low == 0
 
 
 def test_a_good_model_is_useful() -> None:
