@@ -7,6 +7,7 @@ number because it misses its target.
 
 from __future__ import annotations
 
+import os
 import platform
 import statistics
 from collections import Counter
@@ -55,12 +56,16 @@ GROUPS = (
 
 @dataclass(slots=True)
 class Results:
-    """All that was measured, and where."""
+    """All that was measured, and where.
+
+    load_before: the machine's load average of the minute before; near 0 where it was idle.
+    """
 
     kafka: str
     partitions: int
     n_events: int
     mean_bytes: float
+    load_before: float = field(default_factory=lambda: os.getloadavg()[0])
     runs: list[Run] = field(default_factory=list)
     pairs: list[Run] = field(default_factory=list)
     pending: Pending | None = None
@@ -125,7 +130,8 @@ class Results:
             f"{self.n_events:,} events of {self.mean_bytes:.0f} bytes, lz4, {self.partitions} "
             f"partitions a topic, {self.kafka}; batches of {BATCH_EVENTS:,}; Python "
             f"{platform.python_version()}; `gc.freeze()` and `gc.set_threshold{GC_THRESHOLDS}` in "
-            f"all contestants; median of {len({run.round for run in self.runs})} rounds."
+            f"all contestants; median of {len({run.round for run in self.runs})} rounds; "
+            f"{os.cpu_count()} cores, load average before it {self.load_before:.1f}."
         )
         yield ""
         yield "| contestant | workload | events/s | of bare | batch p50 ms | batch p99 ms |"
