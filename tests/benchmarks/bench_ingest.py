@@ -93,14 +93,15 @@ def run_rounds(arena: Arena, results: Results) -> None:
 
 
 def run_pairs(arena: Arena, results: Results) -> None:
-    """Two workers, once a round; each beside the one worker of its round."""
+    """One worker and then two, once a round."""
     workload = WORKLOADS[CHOSEN[0]]
     for number in range(ROUNDS):
-        if not any(r.contestant == "ours" and r.round == number for r in results.runs):
-            results.runs.append(arena.run("ours", workload, number))
-        run = arena.run_pair(workload, number)
-        results.pairs.append(run)
-        say(f"round {number + 1} {workload.name:8} two workers {run.rate:9,.0f} events/s")
+        one = arena.run("ours", workload, number)
+        two = arena.run_pair(workload, number)
+        results.pairs.append((one, two))
+        say(
+            f"round {number + 1} {workload.name:8} one {one.rate:,.0f}, two {two.rate:,.0f} events/s"
+        )
 
 
 def profile_of(arena: Arena) -> list[str]:

@@ -58,6 +58,7 @@ GROUPS = (
 class Results:
     """All that was measured, and where.
 
+    pairs: one worker and two, run one after the other.
     load_before: the machine's load average of the minute before; near 0 where it was idle.
     """
 
@@ -67,7 +68,7 @@ class Results:
     mean_bytes: float
     load_before: float = field(default_factory=lambda: os.getloadavg()[0])
     runs: list[Run] = field(default_factory=list)
-    pairs: list[Run] = field(default_factory=list)
+    pairs: list[tuple[Run, Run]] = field(default_factory=list)
     pending: Pending | None = None
     missing: dict[str, str] = field(default_factory=dict)
 
@@ -88,12 +89,7 @@ class Results:
         if slowest:
             found["p99_batch_ms"] = round(max(slowest), 1)
         if self.pairs:
-            gains = [
-                pair.rate / one.rate
-                for pair in self.pairs
-                for one in self._of("ours", pair.workload)
-                if one.round == pair.round
-            ]
+            gains = [two.rate / one.rate for one, two in self.pairs]
             found["two_workers_gain"] = round(statistics.median(gains), 2)
         if self.pending is not None:
             # The upper half spans a whole cycle of the tables' growth, by half of their size.
