@@ -99,9 +99,7 @@ def run_pairs(arena: Arena, results: Results) -> None:
         one = arena.run("ours", workload, number)
         two = arena.run_pair(workload, number)
         results.pairs.append((one, two))
-        say(
-            f"round {number + 1} {workload.name:8} one {one.rate:,.0f}, two {two.rate:,.0f} events/s"
-        )
+        say(f"round {number + 1} one worker {one.rate:,.0f}, two {two.rate:,.0f} events/s")
 
 
 def profile_of(arena: Arena) -> list[str]:
