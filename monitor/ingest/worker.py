@@ -101,8 +101,9 @@ class Worker:
         self._positions: dict[TopicPartition, Position] = {}
         self._under_way: UnderWay | None = None
         self._cadence = FlushCadence(settings.flush_every, time.monotonic())
-        require_topics(consumer, settings.topics.names)
+        # In this order: a client that learns the partitions after it joined joins a second time.
         consumer.subscribe(list(settings.topics.names), listener=self._listener)
+        require_topics(consumer, settings.topics.names)
 
     def run(self, stop: Event) -> None:
         """Work until `stop` is set.
