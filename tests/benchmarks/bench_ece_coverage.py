@@ -1,8 +1,10 @@
 """Coverage of the intervals of calibration error, at 95 % and 80 %, and what else was tried.
 
-Run `python tests/benchmarks/bench_ece_coverage.py [--runs 400]`: prints one Markdown row for each
-law of scores, model, number of labels and interval. The truth is the population's, integrated over
-the law of the scores, not its binned version. `make bench` runs it too. Deterministic.
+Run `python tests/benchmarks/bench_ece_coverage.py [--runs 400] [--write]`: prints one Markdown row
+for each law of scores, model and number of labels, and with --write puts the table in its place in
+docs/statistics.md. A cell is the measured coverage with its standard error, and the mean width. The
+truth is the population's, integrated over the law of the scores, not its binned version. `make
+bench` prints it too, with fewer replicates. Deterministic.
 
 Intervals: `ece` is debiased_ece.py (95 % only); `rms` is ece_interval.py; `normal` is the debiased
 mean square with one normal standard error, taken to the root; `bootstrap` is the percentile
@@ -53,11 +55,13 @@ MAPS: dict[str, Callable[[Floats], Floats]] = {
 LABELS = (200, 500, 2000)
 BOOTSTRAPS = 100
 TRUTH_DRAWS = 400_000
-LEVELS = (0.95, 0.8)
+INTERVALS = (("ece", 0.95), ("rms", 0.95), ("rms", 0.8), ("normal", 0.95), ("bootstrap", 0.95))
 HEAD = (
-    "| scores | model | labels | interval | nominal | covered | s.e. | mean width |",
-    "|---|---|--:|---|--:|--:|--:|--:|",
+    f"| scores | model | labels |{''.join(f' {name} {level:.0%} |' for name, level in INTERVALS)}",
+    f"|---|---|--:|{'--:|' * len(INTERVALS)}",
 )
+PAGE = Path(__file__).parents[2] / "docs" / "statistics.md"
+BEGIN, END = "<!-- coverage: begin -->", "<!-- coverage: end -->"
 
 
 def normal(counts: BinCounts, level: float) -> Ends:
@@ -77,34 +81,42 @@ def bootstrap(counts: BinCounts, level: float, rng: np.random.Generator) -> Ends
     return float(low), float(high)
 
 
-def setting(law: str, map_: str, n: int, runs: int) -> Iterator[str]:
-    """Rows of one setting."""
+def intervals(counts: BinCounts, rng: np.random.Generator) -> list[Ends]:
+    """Ends of INTERVALS, in that order."""
+    ece = debiased_ece(counts)
+    wide, narrow = (rms_calibration_error(counts, level) for level in (0.95, 0.8))
+    return [
+        (ece.low, ece.high),
+        (wide.low, wide.high),
+        (narrow.low, narrow.high),
+        normal(counts, 0.95),
+        bootstrap(counts, 0.95, rng),
+    ]
+
+
+def row(law: str, map_: str, n: int, runs: int) -> str:
+    """One setting, as a row of Markdown."""
     rng = np.random.default_rng([n, *law.encode(), *map_.encode()])
     draw, true_logit = LAWS[law], MAPS[map_]
     seen = draw(rng, TRUTH_DRAWS)
     off = np.abs(sigmoid(true_logit(logit(seen))) - seen)
-    truth = {"ece": float(off.mean()), "rms": float(np.sqrt((off**2).mean()))}
-    truth |= {"normal": truth["rms"], "bootstrap": truth["ece"]}
-    found: dict[tuple[str, float], list[Ends]] = {}
-    for _ in range(runs):
+    ece, rms = float(off.mean()), float(np.sqrt((off**2).mean()))
+    truth = np.array([ece, rms, rms, rms, ece])
+    found = np.empty((runs, len(INTERVALS), 2))
+    for k in range(runs):
         score = draw(rng, n)
-        counts = BinCounts.from_rows(score, rng.random(n) < sigmoid(true_logit(logit(score))))
-        ece = debiased_ece(counts)
-        found.setdefault(("ece", 0.95), []).append((ece.low, ece.high))
-        for level in LEVELS:
-            rms = rms_calibration_error(counts, level)
-            found.setdefault(("rms", level), []).append((rms.low, rms.high))
-        found.setdefault(("normal", 0.95), []).append(normal(counts, 0.95))
-        found.setdefault(("bootstrap", 0.95), []).append(bootstrap(counts, 0.95, rng))
-    for (name, level), ends in found.items():
-        low, high = np.array(ends).T
-        # A calibrated law's truth is 0 up to rounding.
-        covered = float(np.mean((low <= truth[name] + 1e-9) & (high >= truth[name] - 1e-9)))
-        error = math.sqrt(covered * (1 - covered) / runs)
-        yield (
-            f"| {law:<6} | {map_:<15} | {n:>4} | {name:<9} | {level:.0%} | {covered:>6.1%} "
-            f"| {error:.1%} | {(high - low).mean():.3f} |"
-        )
+        outcome = rng.random(n) < sigmoid(true_logit(logit(score)))
+        found[k] = intervals(BinCounts.from_rows(score, outcome), rng)
+    # A calibrated law's truth is 0 up to rounding.
+    held = (found[..., 0] <= truth + 1e-9) & (found[..., 1] >= truth - 1e-9)
+    covered = held.mean(axis=0)
+    errors = np.sqrt(covered * (1 - covered) / runs)
+    widths = (found[..., 1] - found[..., 0]).mean(axis=0)
+    cells = "".join(
+        f" {share:.1%} ± {error:.1%}, {width:.3f} |"
+        for share, error, width in zip(covered, errors, widths, strict=True)
+    )
+    return f"| {law} | {map_} | {n} |{cells}"
 
 
 def table(runs: int) -> Iterator[str]:
@@ -113,7 +125,7 @@ def table(runs: int) -> Iterator[str]:
     for law in LAWS:
         for map_ in MAPS:
             for n in LABELS:
-                yield from setting(law, map_, n, runs)
+                yield row(law, map_, n, runs)
 
 
 def test_print_the_table() -> None:
@@ -122,12 +134,22 @@ def test_print_the_table() -> None:
 
 
 def main() -> None:
-    """Print the table."""
+    """Print the table; put it on the page if asked to."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=400, help="replicates of each setting")
-    for line in table(parser.parse_args().runs):
+    parser.add_argument("--write", action="store_true", help="put the table in docs/statistics.md")
+    said = parser.parse_args()
+    lines = []
+    for line in table(said.runs):
         sys.stdout.write(f"{line}\n")
         sys.stdout.flush()
+        lines.append(line)
+    if said.write:
+        before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
+        _, _, after = rest.partition(END)
+        made = f"{said.runs} replicates of each setting, seeds fixed."
+        text = "\n".join([BEGIN, made, "", *lines, END])
+        PAGE.write_text(before + text + after, encoding="utf-8")
 
 
 if __name__ == "__main__":
