@@ -30,8 +30,9 @@ if TYPE_CHECKING:
 MIN_BANDWIDTH = 1e-3
 """As in the authors' package relplot; an error below it is told as it is at this bandwidth."""
 POINTS = 4097
-COSINES = 2049
-"""At the smallest bandwidth the last cosine keeps 1e-9 of its amplitude."""
+COSINES = ((257, 8e-3), (2049, MIN_BANDWIDTH))
+"""Enough cosines for bandwidths from the one beside: the last keeps 1e-9 of its amplitude. Most
+errors are above .008 and need an eighth of the work."""
 BISECTIONS = 24
 CURVATURE = 4 / math.sqrt(2 * math.pi * math.e)
 """Integral of the normal density's |second derivative|."""
@@ -55,28 +56,34 @@ def smooth_ece(counts: BinCounts) -> SmoothEce:
     n = counts.n_labelled
     if not n:
         return SmoothEce(float("nan"), float("nan"), float("nan"))
-    smoothed = _smoothed(counts)
-    if smoothed(MIN_BANDWIDTH) <= MIN_BANDWIDTH:
-        value, bandwidth = smoothed(MIN_BANDWIDTH), MIN_BANDWIDTH
-    else:
-        below, above = MIN_BANDWIDTH, 1.0
-        for _ in range(BISECTIONS):
-            middle = (below + above) / 2
-            if smoothed(middle) > middle:
-                below = middle
-            else:
-                above = middle
-        value = bandwidth = above
-    return SmoothEce(value, bandwidth, _hidden(counts, bandwidth))
+    for cosines, least in COSINES:
+        smoothed = _smoothed(counts, cosines)
+        if smoothed(least) > least:
+            found = _fixed_point(smoothed, least)
+            return SmoothEce(found, found, _hidden(counts, found))
+    return SmoothEce(smoothed(least), least, _hidden(counts, least))
+
+
+def _fixed_point(smoothed: Callable[[float], float], below: float) -> float:
+    above = 1.0
+    for _ in range(BISECTIONS):
+        middle = (below + above) / 2
+        if smoothed(middle) > middle:
+            below = middle
+        else:
+            above = middle
+    return above
 
 
 def smooth_ece_at(counts: BinCounts, bandwidth: float) -> float:
     """Smooth ECE at a fixed bandwidth of MIN_BANDWIDTH or more; NaN without labels."""
-    return _smoothed(counts)(bandwidth) if counts.n_labelled else float("nan")
+    if not counts.n_labelled:
+        return float("nan")
+    return _smoothed(counts, COSINES[-1][0])(bandwidth)
 
 
-def _smoothed(counts: BinCounts) -> Callable[[float], float]:
-    """The function f of the module's docstring."""
+def _smoothed(counts: BinCounts, cosines: int) -> Callable[[float], float]:
+    """The function f of the module's docstring, from so many cosines."""
     held = counts.sums[counts.labelled > 0]
     n, positive = held[:, 1].astype(np.float64), held[:, 2].astype(np.float64)
     score, square, score_positive = (held[:, k] / FIXED_POINT for k in (3, 4, 5))
@@ -85,15 +92,15 @@ def _smoothed(counts: BinCounts) -> Callable[[float], float]:
     # Sum of (score - mean) * (score - outcome) over the micro-bin's rows; one row has none.
     first = (square - mean * score) - (score_positive - mean * positive)
     first[n == 1] = 0.0
-    wave = np.pi * np.arange(COSINES)
+    wave = np.pi * np.arange(cosines)
     angle = np.outer(wave, mean)
     amplitude = np.cos(angle) @ residual - wave * (np.sin(angle) @ first)
     padded = np.zeros(POINTS)
-    padded[:COSINES] = amplitude / n.sum()
+    padded[:cosines] = amplitude / n.sum()
 
     def at(bandwidth: float) -> float:
         spread = padded.copy()
-        spread[:COSINES] *= np.exp(-((wave * bandwidth) ** 2) / 2)
+        spread[:cosines] *= np.exp(-((wave * bandwidth) ** 2) / 2)
         # DCT-I gives c_0 + 2 sum of c_m cos(pi m t): the density of residuals at t = k / 4096.
         height = np.abs(dct(spread, type=1))
         return float(height.sum() - (height[0] + height[-1]) / 2) / (POINTS - 1)

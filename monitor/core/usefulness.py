@@ -21,7 +21,7 @@ import numpy as np
 from monitor.core.auroc import auroc_interval
 from monitor.core.bins import FIXED_POINT
 from monitor.core.debiased_ece import debiased_ece
-from monitor.core.equal_mass import equal_mass_sums
+from monitor.core.equal_mass_ece import equal_mass_sums
 from monitor.core.noncentral import noncentrality_interval
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from monitor.core.auroc import auroc_interval
 from monitor.core.bins import BinCounts
 from monitor.core.debiased_ece import debiased_ece
 from monitor.core.ece_interval import rms_calibration_error
-from monitor.core.equal_mass import equal_mass
+from monitor.core.equal_mass_ece import equal_mass
 from monitor.core.metrics import metrics
 from monitor.core.smooth_ece import smooth_ece
 from monitor.core.usefulness import Use, usefulness
