@@ -45,6 +45,12 @@ def orders(n: int) -> NDArray[np.int64]:
     return np.vstack([np.arange(n), drawn])
 
 
+def signs(n: int) -> NDArray[np.int64]:
+    """Signs of n cohorts, all 1 first; -1 or 1, of shape (DRAWS + 1, n)."""
+    drawn = np.random.default_rng(SEED).integers(0, 2, (DRAWS, n)) * 2 - 1
+    return np.vstack([np.ones((1, n), dtype=np.int64), drawn])
+
+
 def p_values(statistic: NDArray[np.float64]) -> NDArray[np.float64]:
     """Share of the rows whose statistic reaches the row's own, by column; shape as given.
 

@@ -5,7 +5,7 @@ from math import comb
 import numpy as np
 import pytest
 
-from monitor.core.permutations import DRAWS, orders, p_values, splits
+from monitor.core.permutations import DRAWS, orders, p_values, signs, splits
 
 
 @pytest.mark.parametrize(("n", "chosen"), [(6, 2), (5, 5), (3, 0), (14, 5)])
@@ -33,6 +33,16 @@ def test_orders_are_permutations_the_given_one_first() -> None:
     assert found[0].tolist() == list(range(9))
     assert (np.sort(found, axis=1) == np.arange(9)).all()
     assert (found == orders(9)).all()
+
+
+def test_signs_are_even_all_positive_first() -> None:
+    found = signs(12)
+
+    assert found.shape == (DRAWS + 1, 12)
+    assert (found[0] == 1).all()
+    assert np.unique(found).tolist() == [-1, 1]
+    assert np.abs(found[1:].mean(axis=0)).max() < 0.05
+    assert (found == signs(12)).all()
 
 
 def test_p_value_counts_the_observed_row_and_its_ties() -> None:

@@ -1,0 +1,109 @@
+"""Shift of the score distribution between baseline and window, without labels.
+
+Guarantees: whole cohorts are permuted, so that traffic that wobbles from day to day does not pass
+for a shift; PSI is told beside what chance alone gives. Must never: raise an alert by itself: new
+traffic under an honest map is no drift of calibration, only a reason to look at once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.stats import chi2
+
+from monitor.core.bins import EDGES, N_BINS
+from monitor.core.equal_mass import equal_mass_bins, merged_bins
+from monitor.core.permutations import p_values, splits
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from monitor.core.bins import BinCounts
+
+BINS = 10
+LEVEL = 0.01
+MIN_PSI = 0.1
+"""PSI from 0.1 is customarily called a small shift, from 0.25 a large one (Siddiqi 2006)."""
+MIN_ROWS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreShift:
+    """Scores of the window against the baseline's.
+
+    psi: population stability index over at most 10 equal-mass bins; psi_by_chance: its mean when
+    nothing changed and rows were independent, (bins - 1)(1/n + 1/m); psi_by_chance_99: its 99th
+    percentile. total_variation: share of the rows that would have to move; mean_change: of the
+    score, from bin middles. p_value: by permutation of cohorts; NaN where they are too few, as
+    `reason` says. shifted: large and not by chance; a reason to look, not an alert.
+    """
+
+    psi: float
+    psi_by_chance: float
+    psi_by_chance_99: float
+    total_variation: float
+    mean_change: float
+    p_value: float
+    shifted: bool
+    reason: str
+
+
+def measure_score_shift(
+    before: Sequence[BinCounts], now: Sequence[BinCounts], *, level: float = LEVEL
+) -> ScoreShift | None:
+    """Compare predictions, labelled or not, of baseline and window cohorts; None under 200 a side.
+
+    PSI = sum of (now - before) log(now / before) over the bins' shares; under no change and
+    independent rows it is about (1/n + 1/m) chi-square with bins - 1 degrees (Yurdakul and Naranjo
+    2020, "Statistical properties of the population stability index"). Bins are equal-mass over
+    both sides together, so that a permutation leaves them as they are. The p value is the share of
+    choices of as many cohorts whose PSI is as large: valid for cohorts that could be exchanged,
+    whatever the wobble within one. A weekly rhythm breaks this unless both sides hold whole weeks.
+    """
+    rows = [np.array([c.predicted for c in side]).reshape(-1, N_BINS) for side in (before, now)]
+    cohorts = np.vstack([side[side.sum(axis=1) > 0] for side in rows]).astype(np.int64)
+    n, m = (int(side.sum()) for side in rows)
+    if min(n, m) < MIN_ROWS:
+        return None
+    owner = equal_mass_bins(cohorts.sum(axis=0), BINS)
+    counts = merged_bins(cohorts, owner)
+    chosen = splits(len(counts), int((rows[1].sum(axis=1) > 0).sum()))
+    all_psi = _psi(chosen.astype(np.float64), counts)
+    decided = len(chosen) * level >= 1
+    p = float(p_values(all_psi[:, None])[0, 0]) if decided else float("nan")
+    moved = _share(rows[1], owner) - _share(rows[0], owner)
+    middle = (np.concatenate([[0.0], EDGES[:-1]]) + EDGES) / 2
+    mean = float(rows[1].sum(axis=0) @ middle / m - rows[0].sum(axis=0) @ middle / n)
+    noise, free = 1 / n + 1 / m, counts.shape[1] - 1
+    psi, distance = float(all_psi[0]), float(np.abs(moved).sum() / 2)
+    shifted = p <= level and psi >= MIN_PSI
+    top = float(noise * chi2.ppf(0.99, free)) if free else 0.0
+    reason = _words(psi, noise * free, mean, shifted=shifted, decided=decided)
+    return ScoreShift(psi, noise * free, top, distance, mean, p, shifted, reason)
+
+
+def _psi(chosen: NDArray[np.float64], counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """PSI of the chosen cohorts against the rest, half a row added to each bin; (splits,)."""
+    now, before = chosen @ counts + 0.5, (1 - chosen) @ counts + 0.5
+    q = now / now.sum(axis=1, keepdims=True)
+    p = before / before.sum(axis=1, keepdims=True)
+    return np.asarray(((q - p) * np.log(q / p)).sum(axis=1))
+
+
+def _share(rows: NDArray[np.int64], owner: NDArray[np.int64]) -> NDArray[np.float64]:
+    total = rows.sum(axis=0)
+    return np.asarray(merged_bins(total, owner) / total.sum())
+
+
+def _words(psi: float, by_chance: float, mean: float, *, shifted: bool, decided: bool) -> str:
+    size = f"PSI {psi:.3f}, {by_chance:.3f} by chance alone"
+    if shifted:
+        how = "higher" if mean > 0 else "lower"
+        return f"Scores have shifted: they are {how} by {abs(mean):.3f} on average ({size})."
+    if not decided:
+        return f"Too few cohorts to tell a shift of scores from their wobble ({size})."
+    return f"No shift of scores beyond the wobble of cohorts ({size})."
