@@ -7,7 +7,7 @@ from dataclasses import astuple
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.core.bins import BinCounts
@@ -54,6 +54,19 @@ def test_the_bound_holds_for_any_order_of_tied_rows(
     found = equal_mass(BinCounts.from_rows(score, outcome), bins)
     for order in (np.lexsort([outcome]), np.lexsort([~outcome])):
         assert abs(found.ece - raw_ece(score[order], outcome[order], bins)) <= found.resolution
+
+
+tied = st.lists(
+    st.tuples(st.sampled_from([0.1, 0.3, 0.5, 0.7]), st.booleans()), min_size=2, max_size=16
+)
+
+
+@settings(max_examples=400)
+@given(tied, st.integers(2, 5))
+def test_few_tied_scores_lie_within_the_bound(some: list[tuple[float, bool]], bins: int) -> None:
+    score, outcome = columns(some)
+    found = equal_mass(BinCounts.from_rows(score, outcome), bins)
+    assert abs(found.ece - raw_ece(score, outcome, bins)) <= found.resolution
 
 
 @pytest.mark.parametrize("n", [14, 15, 16, 29, 150])
