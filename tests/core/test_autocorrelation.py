@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pytest
 
@@ -13,15 +15,22 @@ from monitor.core.bins import BinCounts
 from monitor.core.sequential import Detector
 from tests.core.streams import DAY_S, counts
 
+if TYPE_CHECKING:
+    from tests.core.streams import Truth
+
 
 def stream(
     rng: np.random.Generator, levels: np.ndarray, n: int = 250, apart_s: int = DAY_S
 ) -> list[tuple[int, BinCounts]]:
     """Cohorts of a calibrated model, each with its own level."""
-    return [(day * apart_s, counts(rng, n, lambda z, u=u: z + u)) for day, u in enumerate(levels)]
+
+    def moved(u: float) -> Truth:
+        return lambda z: z + u
+
+    return [(day * apart_s, counts(rng, n, moved(u))) for day, u in enumerate(levels.tolist())]
 
 
-def tested(cohorts: list[tuple[int, BinCounts]]) -> Autocorrelation:
+def memory_of(cohorts: list[tuple[int, BinCounts]]) -> Autocorrelation:
     return find_memory(Detector.from_baseline([c for _, c in cohorts]), cohorts)
 
 
@@ -35,7 +44,7 @@ def ar(rng: np.random.Generator, days: int, sd: float, phi: float) -> np.ndarray
 def test_days_that_follow_one_another_alike_are_found() -> None:
     rng = np.random.default_rng(1)
 
-    found = tested(stream(rng, ar(rng, 60, 0.5, 0.7)))
+    found = memory_of(stream(rng, ar(rng, 60, 0.5, 0.7)))
 
     assert found.has_memory
     assert found.memory in {Memory.ADJACENT, Memory.SLOW}
@@ -46,7 +55,7 @@ def test_days_that_follow_one_another_alike_are_found() -> None:
 def test_a_season_in_the_baseline_is_found() -> None:
     rng = np.random.default_rng(2)
 
-    found = tested(stream(rng, 0.4 * np.sin(2 * np.pi * np.arange(60) / 60)))
+    found = memory_of(stream(rng, 0.4 * np.sin(2 * np.pi * np.arange(60) / 60)))
 
     assert found.memory in {Memory.SLOW, Memory.ADJACENT}
     assert found.p_value <= 0.01
@@ -55,7 +64,7 @@ def test_a_season_in_the_baseline_is_found() -> None:
 def test_a_weekly_rhythm_is_found_and_named() -> None:
     rng = np.random.default_rng(3)
 
-    found = tested(stream(rng, 0.8 * np.array([-1, 1, -1, 1, -1, 1, 0.0])[np.arange(42) % 7]))
+    found = memory_of(stream(rng, 0.8 * np.array([-1, 1, -1, 1, -1, 1, 0.0])[np.arange(42) % 7]))
 
     assert found.memory is Memory.WEEKLY
     assert found.weekly > 0.5
@@ -68,7 +77,7 @@ def test_independent_days_have_no_memory_as_often_as_it_says(sd: float, tails: b
     wrong = 0
     for _ in range(40):
         shocks = sd * (rng.standard_t(3, 24) if tails else rng.normal(size=24))
-        wrong += tested(stream(rng, shocks, 100)).has_memory
+        wrong += memory_of(stream(rng, shocks, 100)).has_memory
 
     assert wrong <= 6
 
@@ -88,7 +97,7 @@ def test_few_cohorts_are_insufficient(n: int) -> None:
     rng = np.random.default_rng(6)
     cohorts = [*stream(rng, np.zeros(n)), (99 * DAY_S, BinCounts.empty())]
 
-    found = tested(cohorts)
+    found = memory_of(cohorts)
 
     assert found.memory is Memory.INSUFFICIENT
     assert not found.has_memory
@@ -100,7 +109,7 @@ def test_few_cohorts_are_insufficient(n: int) -> None:
 def test_one_class_and_one_score_have_no_memory(score: float, positive: bool) -> None:
     one = BinCounts.from_rows(np.full(50, score), np.full(50, positive))
 
-    found = tested([(day * DAY_S, one) for day in range(20)])
+    found = memory_of([(day * DAY_S, one) for day in range(20)])
 
     assert found.memory is Memory.NONE
     assert found.p_value == 1
@@ -111,7 +120,7 @@ def test_one_class_and_one_score_have_no_memory(score: float, positive: bool) ->
 def test_cohorts_of_other_lengths_are_tested_for_what_they_can_show(apart_s: int) -> None:
     rng = np.random.default_rng(7)
 
-    found = tested(stream(rng, ar(rng, 60, 0.5, 0.7), apart_s=apart_s))
+    found = memory_of(stream(rng, ar(rng, 60, 0.5, 0.7), apart_s=apart_s))
 
     assert found.memory in {Memory.ADJACENT, Memory.SLOW}
     assert np.isnan(found.weekly)
@@ -121,7 +130,7 @@ def test_gaps_between_cohorts_are_not_pairs() -> None:
     rng = np.random.default_rng(8)
     cohorts = [each for each in stream(rng, ar(rng, 80, 0.5, 0.7)) if each[0] % (7 * DAY_S)]
 
-    found = tested(cohorts)
+    found = memory_of(cohorts)
 
     assert found.cohorts == len(cohorts)
     assert found.has_memory

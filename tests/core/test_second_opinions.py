@@ -62,7 +62,7 @@ def test_a_calm_stream_is_quiet_under_kswin() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_folding_again_gives_the_same_and_a_step_leaves_its_state(name: str) -> None:
     rng = np.random.default_rng(3)
-    cohorts = [*days(rng, 6), *days(rng, 4, slope_halved)]
+    cohorts = [*days(rng, 6), *days(rng, 2, slope_halved)]
     half = folded(name, cohorts[:6])
     before = (half.findings, half.labels_fed)
 
