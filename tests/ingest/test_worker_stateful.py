@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 SOAK = os.environ.get("SOAK") == "1"
 SEED = int(os.environ.get("FAULT_SEED") or (secrets.randbits(32) if SOAK else 20_261_124))
-EXAMPLES, STEPS = (1500, 60) if SOAK else (45, 40)
+EXAMPLES, STEPS = (600, 60) if SOAK else (45, 40)
 SETTINGS = settings(
     max_examples=EXAMPLES,
     stateful_step_count=STEPS,
@@ -346,7 +346,7 @@ def _note(text: str) -> None:
         note(text)
 
 
-@pytest.mark.timeout(3000 if SOAK else 900)  # a failure is shrunk for up to five minutes
+@pytest.mark.timeout(5400 if SOAK else 900)  # a failure is shrunk for up to five minutes
 def test_every_interleaving_counts_as_the_naive_model_does(
     postgres_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
