@@ -143,8 +143,9 @@ class Fleet:
 
     @property
     def logs(self) -> str:
-        """The end of every log."""
-        return "\n".join(f"{worker.log_path.name}: {worker.log[-2000:]}" for worker in self.workers)
+        """The end of the newest logs."""
+        newest = self.workers[-6:]
+        return "\n".join(f"{worker.log_path.name}: {worker.log[-2000:]}" for worker in newest)
 
     def _works(self) -> bool:
         assert self.running, f"no worker is left: {self.logs}"

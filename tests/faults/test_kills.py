@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.faults.fleet import FINE, SHUTDOWN_S, SOAK, Fleet, fleet
+from tests.faults.fleet import FINE, GIVE_UP_S, SHUTDOWN_S, SOAK, Fleet, fleet
 from tests.faults.wild import wild
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 KILLS = int(os.environ.get("SOAK_KILLS", "200" if SOAK else "20"))
 SEED = int(os.environ.get("FAULT_SEED", "1"))
-IDS_A_KILL = 400
+IDS = max(8000, 100 * KILLS)
 MOSTLY_COMMITTING = "session_timeout: 1s, batch_events: 5, flush_every: 1s"
 
 
@@ -29,13 +29,13 @@ def test_workers_killed_at_random_moments_count_as_if_nothing_had_happened(
 ) -> None:
     print(f"FAULT_SEED={SEED} SOAK_KILLS={KILLS}")  # noqa: T201  # to repeat it with
     rng = random.Random(SEED)
-    stream = wild(SEED, IDS_A_KILL * KILLS)
+    stream = wild(SEED, IDS)
     with fleet(real_kafka, postgres_url, tmp_path, MOSTLY_COMMITTING) as workers:
         with workers.load(stream, lasting_s=60 + KILLS * 4):
             moments = _kill(workers, rng)
         print("counted at the kills:", moments)  # noqa: T201  # how they fell
         assert len({*moments}) > KILLS / 2, "the workers did too little between the kills"
-        workers.wait_until_counted(len(stream))
+        workers.wait_until_counted(len(stream), timeout_s=GIVE_UP_S + KILLS)
         assert [worker.end() < SHUTDOWN_S for worker in workers.running] == [True, True]
         workers.check(stream)
 
