@@ -317,11 +317,14 @@ class Worker:
         self._consumer.resume(*self._consumer.paused())
 
     def _finish(self) -> None:
-        """Flush before the end; without a database nothing is lost, the next start goes on."""
+        """Flush before the end; where that cannot be, nothing is lost, and another goes on."""
         try:
-            self.flush()
+            if self._listener.holding and self._listener.count == self._seen_rebalances:
+                self.flush()
         except DatabaseUnavailable as error:
             log.warning("database unavailable at the end, the next start goes on", error=str(error))
+        except Fenced as error:
+            log.info("taken over while it ended, the other worker goes on", why=str(error))
 
 
 def _now() -> datetime:
