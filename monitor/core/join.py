@@ -13,7 +13,7 @@ know) and the newest one past it (a late label, or a correction), by age from pr
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -123,6 +123,8 @@ class JoinIndex:
         if not len(early_rows):
             settled = self._settle(late_rows, labels, tallies)
             return _Written(accepted, labels.take(settled), late_rows[settled])
+        # They go where their prediction goes, and stand in its block.
+        early = replace(early, shard=self._rows.shard[early_rows].astype(np.int32))
         of_early = self._settle(early_rows, early, tallies)
         settled = self._settle(late_rows, labels, tallies)
         return _Written(

@@ -63,13 +63,17 @@ _Decoded = TypeVar("_Decoded", PredictionEvent, LabelEvent, ChangeEvent)
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """One batch, decoded. Changes are (topic, partition, offset, event)."""
+    """One batch, decoded. Changes are (topic, partition, offset, event).
+
+    shard: a partition that sent one of the predictions or labels, -1 without any.
+    """
 
     predictions: PredictionColumns
     labels: LabelColumns
     changes: list[tuple[str, int, int, ChangeEvent]]
     dead_letters: list[DeadLetter]
     tallies: Counter[Tally]
+    shard: int = -1
 
 
 class Decoding:
@@ -99,6 +103,7 @@ class Decoding:
             changed,
             dead,
             tallies,
+            next((record.partition for record in (*predictions[:1], *labels[:1])), -1),
         )
 
     def keys(self, prediction_ids: Sequence[str], model: NDArray[np.int32]) -> NDArray[np.uint64]:

@@ -116,9 +116,10 @@ class ShardState:
         self.predicted = advance(self.predicted, predictions.shard, model, predictions.ts_ms)
         labels = decoded.labels
         self.labelled = advance(self.labelled, labels.shard, labels.model, labels.ts_ms)
-        fallback = self.shards[0] if self.shards else 0
         return Counted(
-            _by_shard(applied.predictions, applied.labels, applied.anchor_ms, tallies, fallback),
+            _by_shard(
+                applied.predictions, applied.labels, applied.anchor_ms, tallies, decoded.shard
+            ),
             tallies,
             applied.delay_ms,
         )
@@ -243,7 +244,10 @@ def _by_shard(
     tallies: Counter[Tally],
     fallback: int,
 ) -> list[Block]:
-    """One block a shard; the tallies go with the first, which may hold nothing else."""
+    """One block a shard; the tallies go with the first, which may hold nothing else.
+
+    fallback: a shard of this batch: only such a one moves with it, and is refused with it.
+    """
     by_shard = np.argsort(predictions.shard, kind="stable")
     predictions = predictions.take(by_shard)
     of_labels = np.argsort(labels.shard, kind="stable")

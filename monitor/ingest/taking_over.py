@@ -40,25 +40,41 @@ class UnequalPartitions(Exception):  # noqa: N818  # a state to mend outside, no
 def owns_pairs(consumer: KafkaConsumer, topics: Topics) -> bool:
     """Whether a prediction's label always comes to the worker that has the prediction.
 
-    With equal partition counts every worker owns matching pairs; with unequal ones only a worker
-    that owns all of both topics does. Raises KafkaUnavailable for more partitions than are kept.
+    That is so where both topics' assigned partitions have the same numbers, or all are assigned.
+    Raises KafkaUnavailable for more partitions than are kept.
     """
     of_predictions = consumer.partitions_for_topic(topics.predictions) or set()
     of_labels = consumer.partitions_for_topic(topics.labels) or set()
     if max(len(of_predictions), len(of_labels)) > MAX_SHARDS:
         msg = f"a topic has more than {MAX_SHARDS} partitions; use fewer"
         raise KafkaUnavailable(msg)
+    assigned = consumer.assignment()
     everything = {TopicPartition(topics.predictions, p) for p in of_predictions}
     everything |= {TopicPartition(topics.labels, p) for p in of_labels}
-    return of_predictions == of_labels or everything <= set(consumer.assignment())
+    mine = {
+        topic: {tp.partition for tp in assigned if tp.topic == topic}
+        for topic in (topics.predictions, topics.labels)
+    }
+    matched = of_predictions == of_labels and mine[topics.predictions] == mine[topics.labels]
+    return matched or everything <= set(assigned)
 
 
-def unequal(topics: Topics) -> UnequalPartitions:
+def has_equal_partitions(consumer: KafkaConsumer, topics: Topics) -> bool:
+    """Whether predictions and labels have the same numbers of partitions, as far as is known."""
+    one, other = (consumer.partitions_for_topic(t) for t in (topics.predictions, topics.labels))
+    return bool(one == other)
+
+
+def unequal(consumer: KafkaConsumer, topics: Topics) -> UnequalPartitions:
     """What to tell the second worker."""
+    one, other = (
+        len(consumer.partitions_for_topic(topic) or ())
+        for topic in (topics.predictions, topics.labels)
+    )
     return UnequalPartitions(
-        f"topics {topics.predictions} and {topics.labels} have different numbers of partitions, "
-        "so only one worker can join them: stop the others, or give both topics the same number "
-        "of partitions"
+        f"topics {topics.predictions} and {topics.labels} have different numbers of partitions "
+        f"({one} and {other}), so only one worker can join them: stop the others, or give both "
+        "topics the same number of partitions"
     )
 
 

@@ -33,7 +33,14 @@ from monitor.ingest.polling import fresh, poll
 from monitor.ingest.rebalances import Rebalances
 from monitor.ingest.reporting import Reporting, UnderWay
 from monitor.ingest.shard_state import ShardState
-from monitor.ingest.taking_over import OnLostMessages, lag, owns_pairs, seek_to_stored, unequal
+from monitor.ingest.taking_over import (
+    OnLostMessages,
+    has_equal_partitions,
+    lag,
+    owns_pairs,
+    seek_to_stored,
+    unequal,
+)
 from monitor.store.engine import DatabaseUnavailable
 from monitor.store.ingest import Batch
 from monitor.store.positions import Advance, Fenced
@@ -263,9 +270,15 @@ class Worker:
             return
         topics, settings = self._settings.topics, self._settings
         if not owns_pairs(self._consumer, topics):
+            if has_equal_partitions(self._consumer, topics):
+                # An assignment made while the group's leader did not know all partitions yet.
+                log.warning("partitions do not match, the group shares them out again")
+                return
             if not self._owned_pairs:
-                raise unequal(topics)
-            log.error("waiting for the other worker to stop", why=str(unequal(topics)))
+                raise unequal(self._consumer, topics)
+            log.error(
+                "waiting for the other worker to stop", why=str(unequal(self._consumer, topics))
+            )
             return
         self._owned_pairs = True
         assigned = self._consumer.assignment()
