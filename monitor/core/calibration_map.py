@@ -118,16 +118,25 @@ def prior(n_knots: int) -> Gaussian:
     return Gaussian(mean, np.diag(sds**-2.0))
 
 
-def fit(cells: Cells, knots: NDArray[np.float64], before: Gaussian, sigma: float) -> Fit:
+def fit(
+    cells: Cells,
+    knots: NDArray[np.float64],
+    before: Gaussian,
+    sigma: float,
+    offset: NDArray[np.float64] | None = None,
+) -> Fit:
     """Posterior after `cells`, each cohort shifted by its own shock N(0, sigma^2) in logits.
 
     Damped Newton steps on coefficients and shocks together; the shocks are then integrated out by
     the Schur complement: Laplace's approximation of a logistic mixed model (Breslow and Clayton
-    1993), with the coefficients integrated in the evidence too.
+    1993), with the coefficients integrated in the evidence too. offset: known parts of the cells'
+    logits that are not the map's, shape (cells,).
     """
     if not len(cells.first):
         return Fit(before, 0.0)
-    target = _Target(features(cells.logit, knots), cells, before, max(sigma, SIGMA_MIN) ** -2)
+    known = np.zeros(len(cells.n)) if offset is None else offset
+    shock_precision = max(sigma, SIGMA_MIN) ** -2
+    target = _Target(features(cells.logit, knots), cells, known, before, shock_precision)
     point = _Point(before.mean, np.zeros(len(cells.first)))
     value, curve = target.value(point), target.curvature(point)
     for _ in range(NEWTON_STEPS):
@@ -172,11 +181,12 @@ class _Target:
 
     x: NDArray[np.float64]
     cells: Cells
+    offset: NDArray[np.float64]
     before: Gaussian
     shock_precision: float
 
     def _logits(self, at: _Point) -> NDArray[np.float64]:
-        return np.asarray(self.x @ at.theta + at.shocks[self.cells.owner])
+        return np.asarray(self.x @ at.theta + at.shocks[self.cells.owner] + self.offset)
 
     def value(self, at: _Point) -> float:
         """Log likelihood less penalties."""

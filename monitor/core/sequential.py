@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
+from monitor.core.arrival import COMPLETE, Arrival
 from monitor.core.calibration_map import (
     SIGMA_MIN,
     Cells,
@@ -137,16 +138,24 @@ class Detector:
         """Evidence and wobble as they are now, but counted on against the map of `resting`."""
         return replace(self, posterior=resting.posterior, means=resting.means)
 
-    def observe(self, counts: BinCounts, start_s: int, *, learn_below: float = np.inf) -> Detector:
+    def observe(
+        self,
+        counts: BinCounts,
+        start_s: int,
+        *,
+        learn_below: float = np.inf,
+        arrival: Arrival = COMPLETE,
+    ) -> Detector:
         """Score one whole cohort, then learn it if log M is still below `learn_below`.
 
         R <- L (R + n) for each bet and a cohort of n labels. A change that has shown itself is not
-        learned, so that it is not taken for the map.
+        learned, so that it is not taken for the map. arrival: labels that came in time, where the
+        map is of complete labels.
         """
         cells = Cells.of([counts])
         if not len(cells.n):
             return self
-        seen = Seen.by(self, cells)
+        seen = Seen.by(self, cells, arrival)
         log_n = float(np.log(cells.n.sum()))
         begun = log_n > self.log_best
         means = np.where(begun[:, None], self.posterior.mean, self.means)
@@ -163,15 +172,16 @@ class Detector:
     def _log_likelihood_ratios(self, seen: Seen, means: NDArray[np.float64]) -> NDArray[np.float64]:
         """Log likelihood of a cohort under each bet, less that under "nothing changed"."""
         bets = self.bets.moved(seen.logits(means), seen.x)
-        hypotheses = np.vstack([seen.logits(self.posterior.mean[None, :]), bets])
+        unmoved = seen.logits(self.posterior.mean[None, :])
+        hypotheses = seen.arrival.observed(np.vstack([unmoved, bets]))
         variance = np.array([self.sigma**2 + seen.level_variance])
         log_likelihood = log_marginal(hypotheses, seen.cells, variance)
         return np.asarray(log_likelihood[1:] - log_likelihood[0])
 
-    def taught(self, counts: BinCounts) -> Detector:
+    def taught(self, counts: BinCounts, *, arrival: Arrival = COMPLETE) -> Detector:
         """Learn one whole cohort that is known to be as before; the evidence stays as it is."""
         cells = Cells.of([counts])
-        return self.learned(Seen.by(self, cells)) if len(cells.n) else self
+        return self.learned(Seen.by(self, cells, arrival)) if len(cells.n) else self
 
     def learned(self, seen: Seen) -> Detector:
         """Learn a scored cohort: the map and the shock if nothing changed, the bets' maps before.
@@ -179,13 +189,13 @@ class Detector:
         What a bet has learned since its change began keeps the map that learns the change from
         pulling the bet along. Its mean takes one Newton step with the posterior's own curvature.
         """
-        cells, sigma = seen.cells, self.sigma
-        fitted = fit(cells, self.knots, self.posterior, sigma).posterior
-        p = sigmoid(self.bets.moved(self.means @ seen.x.T, seen.x))
+        cells, sigma, offset = seen.cells, self.sigma, seen.offset(self.posterior)
+        fitted = fit(cells, self.knots, self.posterior, sigma, offset).posterior
+        p = sigmoid(seen.arrival.observed(self.bets.moved(self.means @ seen.x.T, seen.x)))
         residual, weight = cells.positive - cells.n * p, cells.n * p * (1 - p)
         shock = residual.sum(axis=1) / (weight.sum(axis=1) + max(sigma, SIGMA_MIN) ** -2)
         slope = ((residual - weight * shock[:, None]) @ seen.x) * self.bets.slopes[:, None]
-        predicted = seen.logits(self.posterior.mean[None, :])[0]
+        predicted = seen.arrival.observed(seen.logits(self.posterior.mean[None, :])[0])
         return replace(
             self,
             posterior=fitted,
@@ -201,16 +211,18 @@ class Seen:
     x: features (cells, d); level_variance: variance of the fitted level, common to the cohort, to
     be integrated with the shock; shrinkage: what the rest of the map's error does to each logit
     (the moderated output of MacKay 1992, "The evidence framework applied to classification
-    networks").
+    networks"). arrival: what the label horizon does to the logits after a bet has moved them; its
+    error is common to the cohort too.
     """
 
     cells: Cells
     x: NDArray[np.float64]
     level_variance: float
     shrinkage: NDArray[np.float64]
+    arrival: Arrival
 
     @classmethod
-    def by(cls, detector: Detector, cells: Cells) -> Self:
+    def by(cls, detector: Detector, cells: Cells, arrival: Arrival) -> Self:
         """What a detector predicts of a cohort's cells."""
         x = features(cells.logit, detector.knots)
         covariance = np.linalg.inv(detector.posterior.precision)
@@ -218,8 +230,15 @@ class Seen:
         weight = cells.n * (p * (1 - p) + WEIGHT_MIN)
         centre = weight @ x / weight.sum()
         rest = np.einsum("ij,jk,ik->i", x - centre, covariance, x - centre)
-        level_variance = float(centre @ covariance @ centre)
-        return cls(cells, x, level_variance, 1 / np.sqrt(1 + np.pi / 8 * rest))
+        level_variance = float(centre @ covariance @ centre) + arrival.se**2
+        return cls(cells, x, level_variance, 1 / np.sqrt(1 + np.pi / 8 * rest), arrival)
+
+    def offset(self, posterior: Gaussian) -> NDArray[np.float64] | None:
+        """What the horizon adds to each cell's logit at the posterior's mean map, to learn with."""
+        if self.arrival.is_complete:
+            return None
+        z = self.x @ posterior.mean
+        return self.arrival.observed(z) - z
 
     def logits(self, means: NDArray[np.float64]) -> NDArray[np.float64]:
         """Predicted logits (maps, cells) of maps with mean coefficients (maps, d)."""

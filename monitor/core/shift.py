@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from monitor.core.arrival import COMPLETE, Arrival
 from monitor.core.calibration_map import Cells, features, fit, prior
 from monitor.core.debiased_ece import PRIOR_ROWS, Z_ONE_CHANGE, Z_UPPER, MassBins, debiased_size
 from monitor.core.logistic import sigmoid
@@ -52,24 +53,29 @@ class Split:
     mix_part: float
 
 
-def measure_shift(baseline: Detector, cohorts: Sequence[BinCounts]) -> Shift | None:
+def measure_shift(
+    baseline: Detector, cohorts: Sequence[BinCounts], arrival: Arrival = COMPLETE
+) -> Shift | None:
     """Distance of cohorts from the map of a detector at rest; None without labels.
 
     As the debiased ECE, but from the map instead of the diagonal, over up to 15 equal-mass bins of
     40 labels or more, with three errors: of sampling, of the map and of the cohorts' shocks. What
-    is common to the bins of the last two widens the lower end too, in quadrature.
+    is common to the bins of the last two widens the lower end too, in quadrature. Where the map is
+    of complete labels and the cohorts' labels are not, `arrival` moves the map to what is expected
+    of on-time labels; its error counts with the map's.
     """
     cells = Cells.of(cohorts)
     if not len(cells.n):
         return None
     x = features(cells.logit, baseline.knots)
-    expected = sigmoid(x @ baseline.posterior.mean)
+    expected = sigmoid(arrival.observed(x @ baseline.posterior.mean))
     n, owner = _equal_mass(cells)
     rate = np.bincount(owner, weights=cells.n * expected) / n
     positive = np.bincount(owner, weights=cells.positive)
     weighted = (cells.n * expected * (1 - expected))[:, None] * x
     slope = np.array([np.bincount(owner, weights=column) for column in weighted.T]).T / n[:, None]
-    wobble = baseline.sigma**2 / len(cells.first) * np.outer(slope[:, 0], slope[:, 0])
+    level_variance = baseline.sigma**2 / len(cells.first) + arrival.se**2
+    wobble = level_variance * np.outer(slope[:, 0], slope[:, 0])
     covariance = slope @ np.linalg.solve(baseline.posterior.precision, slope.T) + wobble
     share = n / n.sum()
     common = float(share @ covariance @ share)
