@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 from rich.console import Console
 
-from monitor import __version__, daemon, deadletter_cli, printing
+from monitor import __version__, baseline_cli, daemon, deadletter_cli, printing
 from monitor.config import ConfigError, Settings, describe, describe_text, load
 from monitor.core.bins import BinCounts
 from monitor.core.claims import Series
@@ -32,7 +32,6 @@ from monitor.store.migrate import SchemaError, check, require_current, upgrade
 from monitor.store.panes import PaneStore
 from monitor.store.positions import Fenced
 from monitor.watch import backtest as backtests
-from monitor.watch.baselines import baseline_from
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,10 +45,9 @@ app = typer.Typer(
 )
 db = typer.Typer(help="The database's schema.", no_args_is_help=True)
 config = typer.Typer(help="The configuration file.", no_args_is_help=True)
-baseline = typer.Typer(help="What models are compared with.", no_args_is_help=True)
 app.add_typer(db, name="db")
 app.add_typer(config, name="config")
-app.add_typer(baseline, name="baseline")
+app.add_typer(baseline_cli.app, name="baseline")
 app.add_typer(deadletter_cli.app, name="deadletter")
 
 MENDABLE = (
@@ -222,27 +220,6 @@ def status(config_path: ConfigPath = None, as_json: AsJson = False) -> None:
     engine = connect(url, name="calmon status")
     found = printing.status_json(HistoryStore(engine), PaneStore(engine))
     typer.echo(json.dumps(found)) if as_json else printing.print_status(Console(), found)
-
-
-@baseline.command("import")
-def baseline_import(
-    model: str,
-    version: str,
-    file: Annotated[Path, typer.Argument(help="Validation rows: columns score, label and ts.")],
-    author: Annotated[str, typer.Option(help="Who pins it.")],
-    config_path: ConfigPath = None,
-) -> None:
-    """Pin a model version's baseline from a validation file."""
-    settings = _load(config_path)
-    url = daemon.database_url(settings)
-    require_current(url)
-    policy = settings.policy_for(model) or settings.defaults
-    scored = read_scored(file)
-    pinned, holds_from = baseline_from(
-        model, version, scored.score, scored.label, scored.ts_ms, policy
-    )
-    HistoryStore(connect(url, name="calmon baseline")).pin(pinned, holds_from, author)
-    typer.echo(f"pinned {pinned.counts.n_labelled} labels as the baseline of {model} {version}")
 
 
 @app.command()

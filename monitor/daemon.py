@@ -45,7 +45,8 @@ from monitor.store.outbox import OutboxStore
 from monitor.store.panes import PaneStore
 from monitor.store.reachable import Reachable
 from monitor.watch.clock import Clock
-from monitor.watch.tick import TickAbandoned, Watcher, WatchSettings
+from monitor.watch.model_share import TickAbandoned
+from monitor.watch.tick import Watcher, WatchSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -28,6 +28,7 @@ from monitor.config.values import (
     WebAddress,
     distinct,
 )
+from monitor.core.events import ChangeKind  # noqa: TC001  # pydantic reads it at run time
 from monitor.core.policies import Cadence, FirstLabels, NamedPeriod, Policy
 
 MOST_LABELS = 1_000_000_000
@@ -242,6 +243,16 @@ class PolicyKeys(Keys):
         example="4e6",
         ge=1000,
         le=1e15,
+    )
+    restart_on: Annotated[
+        tuple[Annotated[ChangeKind, Field(strict=False)], ...],
+        Field(strict=False),
+        AfterValidator(distinct),
+    ] = _key(
+        DEFAULT.restart_on,
+        "Kinds of change events (`version`, `data`, `feature`, `deploy`, `recalibration`) after "
+        "which a model's baselines are collected anew.",
+        example="[recalibration, data]",
     )
     segments: Annotated[tuple[Dimension, ...], Field(strict=False), AfterValidator(distinct)] = (
         _key(

@@ -94,6 +94,18 @@ def decide(verdict: Verdict, episode: Episode | None, now: datetime) -> Decision
     return _while_firing(verdict, episode, now)
 
 
+def closed(verdict: Verdict, episode: Episode | None, now: datetime, why: str) -> Decision:
+    """End what is open because the series began again with a new baseline, whatever the verdict.
+
+    `why` says what it began again by. Raises ValueError as `decide` does.
+    """
+    _check(verdict, episode, now)
+    if episode is None or episode.state is EpisodeState.RESOLVED:
+        return Decision(episode, None, f"a new baseline, and nothing open: {why}")
+    resolved = replace(episode, state=EpisodeState.RESOLVED, resolved_at=now)
+    return Decision(resolved, AlertKind.RESOLVED, f"a new baseline, so resolved: {why}")
+
+
 def _check(verdict: Verdict, episode: Episode | None, now: datetime) -> None:
     if episode is None:
         return

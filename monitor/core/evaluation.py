@@ -14,6 +14,7 @@ from monitor.core import shift as shifts
 from monitor.core.folding import (
     Alarm,
     SeriesState,
+    collection_rule,
     e_value,
     has_evidence,
     is_covered,
@@ -25,6 +26,7 @@ from monitor.core.halves import halves
 from monitor.core.metrics import metrics, reliability_bins
 from monitor.core.policies import FirstLabels
 from monitor.core.recalibration import best_repair
+from monitor.core.restarts import restart_words
 from monitor.core.verdicts import Cause, Direction, Evidence, Repair, Status, Verdict, rfc3339
 from monitor.core.wording import direction_words
 
@@ -97,8 +99,13 @@ def _silence(state: SeriesState, evaluated_at: datetime) -> str | None:
 
 
 def _collecting(state: SeriesState) -> str:
-    rule = state.policy.baseline
+    rule = collection_rule(state)
     labels = merged(state.collecting).n_labelled
+    if isinstance(rule, FirstLabels) and state.restart is not None:
+        return (
+            f"Collecting a new baseline: {labels} of {rule.labels} labels since "
+            f"{rfc3339(state.restart.since_at)}, after {restart_words(state.restart)}."
+        )
     if isinstance(rule, FirstLabels):
         return f"Collecting the baseline: {labels} of {rule.labels} labels so far."
     period = f"{rfc3339(rule.start_at)} to {rfc3339(rule.end_at)}"
@@ -168,6 +175,7 @@ def _evidence(state: SeriesState, window: BinCounts) -> Evidence:
         worst_bins=shifts.worst_bins(bins),
         repair=None,
         sample_rate=policy.sample_ppm / 1e6,
+        restart=state.restart,
     )
 
 

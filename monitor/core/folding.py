@@ -17,7 +17,7 @@ import numpy as np
 
 from monitor.core.bins import BinCounts
 from monitor.core.metrics import metrics
-from monitor.core.policies import FirstLabels, Policy
+from monitor.core.policies import FirstLabels, NamedPeriod, Policy
 from monitor.core.sequential import Detector
 from monitor.core.shift import Shift, measure_shift
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from monitor.core.claims import Series
-    from monitor.core.verdicts import Metrics
+    from monitor.core.verdicts import Metrics, Restart
 
 IMPORTED = "imported"
 """Source of a baseline that comes from elsewhere, so that its span says nothing of the stream."""
@@ -51,12 +51,13 @@ class Cohort:
 class Baseline:
     """What a series is compared with: its cohorts, and where they come from.
 
-    source is `first_labels`, `period` or `imported`.
+    source is `first_labels`, `period` or `imported`; restart: what ended the one before it.
     """
 
     series: Series
     source: str
     cohorts: tuple[Cohort, ...]
+    restart: Restart | None = None
 
     @property
     def start_at(self) -> datetime:
@@ -90,7 +91,7 @@ class SeriesState:
     collecting: cohorts of a baseline that is not complete yet. resting: the detector as the
     baseline left it; detector: as it is now. window: newest cohorts, as in `_window`. labels_seen:
     labels fed to the detector since the baseline. predicted_until_s: end of the newest cohort with
-    a prediction.
+    a prediction. restart: what the baseline was last started again by.
     """
 
     series: Series
@@ -105,6 +106,7 @@ class SeriesState:
     labels_seen: int = 0
     seen_until_s: int | None = None
     predicted_until_s: int | None = None
+    restart: Restart | None = None
 
 
 def moment(epoch_s: int) -> datetime:
@@ -150,6 +152,14 @@ def step(state: SeriesState, cohort: Cohort) -> SeriesState:
     return _rested(state) if _recovered(state, state.alarm) else state
 
 
+def collection_rule(state: SeriesState) -> FirstLabels | NamedPeriod:
+    """How the baseline is collected; after a restart a named period is over, so by labels."""
+    rule = state.policy.baseline
+    if isinstance(rule, FirstLabels) or state.restart is None:
+        return rule
+    return FirstLabels(max(FirstLabels().labels, state.policy.min_labels))
+
+
 def window_shift(state: SeriesState) -> Shift | None:
     """Distance of the window from the baseline's map; None without labels or baseline."""
     if state.resting is None:
@@ -184,12 +194,14 @@ def _window(cohorts: tuple[Cohort, ...], policy: Policy) -> tuple[Cohort, ...]:
 
 def _collected(state: SeriesState, cohort: Cohort) -> SeriesState:
     """Add a cohort to the baseline to come, and pin it once its rule is met."""
-    rule = state.policy.baseline
+    rule = collection_rule(state)
+    if state.restart is not None and cohort.start_s < state.restart.since_at.timestamp():
+        return state  # part of it is from before the restart
     if isinstance(rule, FirstLabels):
         cohorts = (*state.collecting, cohort)
         if sum(c.counts.n_labelled for c in cohorts) < rule.labels:
             return replace(state, collecting=cohorts)
-        return _pinned(state, Baseline(state.series, FIRST_LABELS, cohorts))
+        return _pinned(state, Baseline(state.series, FIRST_LABELS, cohorts, state.restart))
     start_s, end_s = rule.start_at.timestamp(), rule.end_at.timestamp()
     cohorts = state.collecting
     if start_s <= cohort.start_s and cohort.end_s <= end_s:
@@ -211,6 +223,7 @@ def _pinned(state: SeriesState, baseline: Baseline) -> SeriesState:
         resting=detector,
         detector=detector,
         collecting=(),
+        restart=baseline.restart,
     )
 
 

@@ -13,6 +13,8 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
+from monitor.core.events import ChangeKind
+
 
 class Cadence(StrEnum):
     """How often a model is judged."""
@@ -49,6 +51,7 @@ class Policy:
     window: span of the newest sealed cohorts that metrics are shown for.
     tolerance: smallest change of calibration (mean |shift| of probability) worth an alert.
     sample_rate: share of the predictions that is counted, chosen by a hash of their id.
+    restart_on: kinds of change events after which a model's baselines are collected anew.
     alarm_at: threshold A of the e-detector, in labels: average run length to a false alarm >= A.
     """
 
@@ -63,6 +66,7 @@ class Policy:
     min_labels: int = 200
     min_coverage: float = 0.2
     alarm_at: float = 1e6
+    restart_on: tuple[ChangeKind, ...] = (ChangeKind.RECALIBRATION,)
     segments: tuple[str, ...] = ()
     sample_rate: float = 1.0
     runbook_url: str | None = None
@@ -96,5 +100,5 @@ def _plain(value: object) -> object:
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat()
     if isinstance(value, tuple):
-        return list(value)
+        return [_plain(item) for item in value]
     return str(value) if isinstance(value, StrEnum) else value

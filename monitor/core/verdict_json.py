@@ -20,6 +20,7 @@ from monitor.core.verdicts import (
     Evidence,
     Metrics,
     Repair,
+    Restart,
     Status,
     Verdict,
 )
@@ -74,6 +75,19 @@ def evidence_from_json(raw: Json) -> Evidence:
         worst_bins=_bins(raw, "worst_bins"),
         repair=_repair(_mapping(raw, "repair")) if repair else None,
         sample_rate=_number(raw, "sample_rate") if "sample_rate" in raw else 1.0,
+        restart=restart_from_json(_mapping(raw, "restart")) if raw.get("restart") else None,
+    )
+
+
+def restart_from_json(raw: Json) -> Restart:
+    """Read a restart back; raises ValueError as verdict_from_json does."""
+    return Restart(
+        kind=_text(raw, "kind"),
+        happened_at=_time(raw, "happened_at"),
+        since_at=_time(raw, "since_at"),
+        taken_at=_time(raw, "taken_at"),
+        reason=_text(raw, "reason"),
+        author=_text(raw, "author"),
     )
 
 

@@ -12,6 +12,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
     from monitor.core.claims import Series
 
 
@@ -105,6 +107,22 @@ class Repair:
 
 
 @dataclass(frozen=True, slots=True)
+class Restart:
+    """Why a series was given a new baseline, and when; all times are event times.
+
+    kind: that of a change event, `accepted` or `reset`; since_at: only cohorts that begin later
+    are of the new baseline; taken_at: when the fold took it; author is empty for a change event.
+    """
+
+    kind: str
+    happened_at: datetime
+    since_at: datetime
+    taken_at: datetime
+    reason: str
+    author: str
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """Why a verdict says what it says.
 
@@ -115,6 +133,7 @@ class Evidence:
     with a 95 % interval; gap_shift: observed rate minus the rate expected under that map.
     map_part + mix_part = window ECE - baseline ECE (statistics of section "map or mix").
     sample_rate: share of the traffic that all counts here are of.
+    restart: what the present baseline, or the one being collected, was started again by.
     """
 
     e_value: float | None
@@ -138,6 +157,7 @@ class Evidence:
     worst_bins: tuple[BinEstimate, ...]
     repair: Repair | None
     sample_rate: float = 1.0
+    restart: Restart | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,10 +174,12 @@ class Verdict:
 
     def as_json(self) -> dict[str, object]:
         """Plain JSON values; times in RFC 3339, NaN and infinities as null."""
-        plain = _plain(asdict(self))
-        if not isinstance(plain, dict):  # pragma: no cover  # asdict of a dataclass is a dict
-            raise TypeError
-        return plain
+        return as_plain(self)
+
+
+def as_plain(value: DataclassInstance) -> dict[str, object]:
+    """Fields of a dataclass as plain JSON values, as in `Verdict.as_json`."""
+    return {name: _plain(held) for name, held in asdict(value).items()}
 
 
 def _plain(value: object) -> object:

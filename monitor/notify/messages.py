@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from monitor.core.episodes import AlertKind
+from monitor.core.restarts import restart_words
 from monitor.core.wording import direction_words, moment, one_line, series_name, span
 from monitor.notify.paragraphs import (
     after_it,
@@ -22,6 +23,7 @@ from monitor.notify.paragraphs import (
     headline_bin,
     how_sure,
     now_and_before,
+    over,
     since_when,
     size,
     way,
@@ -97,21 +99,32 @@ def _fired(notice: AlertNotice) -> Message:
 
 def _resolved(notice: AlertNotice) -> Message:
     verdict = notice.verdict
-    title = f"{_cut(series_name(verdict.series), NAME_LIMIT)} is as honest as in its baseline again"
+    restart = verdict.evidence.restart if _began_again(notice) else None
+    title = f"{_cut(series_name(verdict.series), NAME_LIMIT)} {over(restart)}"
     ended_at = notice.resolved_at or verdict.evaluated_at
     lasted = f"{moment(notice.fired_at)} to {moment(ended_at)}: {span(ended_at - notice.fired_at)}"
     blocks: list[Block] = [
         _header(f"Resolved: {title}"),
-        _section(now_and_before(verdict.evidence), "Size"),
+        *(
+            [_section(restart_words(restart), "Why")]
+            if restart is not None
+            else [_section(now_and_before(verdict.evidence), "Size")]
+        ),
         _section(lasted, "Fired"),
-        _section(behind_it(verdict), "Behind it"),
-        _section(after_it(), "What to do"),
+        _section(verdict.reason if restart is not None else behind_it(verdict), "Behind it"),
+        _section(after_it(restart), "What to do"),
         *_runbook(notice),
         _footer(notice),
     ]
     return Message(
         _cut_escaped(f"Resolved: {title} (fired {lasted})", FALLBACK_LIMIT), tuple(blocks)
     )
+
+
+def _began_again(notice: AlertNotice) -> bool:
+    """Whether the episode ended because the series was given a new baseline."""
+    restart = notice.verdict.evidence.restart
+    return restart is not None and restart.taken_at > notice.fired_at
 
 
 def _header(text: str) -> Block:

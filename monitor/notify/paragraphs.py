@@ -16,7 +16,7 @@ from monitor.core.wording import amount, day, interval, model_name, moment, prob
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from monitor.core.verdicts import BinEstimate, Evidence, Metrics, Repair, Verdict
+    from monitor.core.verdicts import BinEstimate, Evidence, Metrics, Repair, Restart, Verdict
 
 _WORST_SHOWN = 3
 WORTH_APPLYING = 0.75
@@ -244,8 +244,20 @@ def _held_out(repair: Repair) -> str:
     )
 
 
-def after_it() -> str:
+def over(restart: Restart | None) -> str:
+    """How an episode ended: the title's words after the name."""
+    if restart is None:
+        return "is as honest as in its baseline again"
+    return "begins again with a new baseline"
+
+
+def after_it(restart: Restart | None = None) -> str:
     """Advice once an episode is over."""
+    if restart is not None:
+        return (
+            "nothing: the change was taken into account. Until the new baseline is whole the "
+            "series is not judged, and `calmon status` says how many labels are missing."
+        )
     return (
         "if a recalibrator was put in for this, check that it is still wanted; if nothing was "
         "done, find out what came and went."

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from sqlalchemy import func, insert, select
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from monitor.core.bins import N_BINS, N_SUMS, SUMS, BinCounts
@@ -20,8 +21,15 @@ from monitor.core.claims import Series
 from monitor.core.episodes import AlertKind, Episode, EpisodeState
 from monitor.core.folding import Baseline, Cohort
 from monitor.core.notices import AlertNotice
-from monitor.core.verdicts import Cause, Direction
+from monitor.core.verdict_json import restart_from_json
+from monitor.core.verdicts import Cause, Direction, as_plain
 from monitor.store import tables as t
+from monitor.store.announcements import (
+    announced,
+    insert_decision,
+    insert_taken,
+    waiting_models,
+)
 from monitor.store.engine import transaction
 
 if TYPE_CHECKING:
@@ -31,6 +39,7 @@ if TYPE_CHECKING:
 
     from monitor.core.policies import Policy
     from monitor.core.verdicts import Verdict
+    from monitor.store.announcements import Announced, Decision
 
 Json = dict[str, object]
 
@@ -51,15 +60,6 @@ class Judgement:
     verdict: Verdict
     policy: Policy
     alert: Alert | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """A change around a model, as announced."""
-
-    model: str
-    kind: str
-    happened_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +86,11 @@ class HistoryStore:
         judged_through_at: datetime,
         baselines: Sequence[tuple[Baseline, datetime]] = (),
         judgements: Sequence[Judgement] = (),
+        taken: Sequence[Announced] = (),
     ) -> None:
         """Write one model's share of a tick. Baselines come with the time they hold from."""
         with transaction(self._engine) as connection:
+            insert_taken(connection, taken)
             for baseline, pinned_at in baselines:
                 _insert_baseline(connection, baseline, pinned_at, "calmon")
             for judgement in judgements:
@@ -131,23 +133,29 @@ class HistoryStore:
         with transaction(self._engine) as connection:
             return _episodes(connection, model)
 
-    def changes(self, model: str, after_at: datetime) -> list[Change]:
-        """Changes announced around a model that happened after a time, oldest first."""
-        table = t.change_event
+    def waiting(self) -> dict[str, datetime]:
+        """Models with announcements that no tick has taken, and the oldest one's event time."""
         with transaction(self._engine) as connection:
-            rows = connection.execute(
-                select(table)
-                .where(table.c.model == model, table.c.happened_at > after_at)
-                .order_by(table.c.happened_at)
-            )
-            return [Change(row.model, row.kind, row.happened_at) for row in rows]
+            return waiting_models(connection)
+
+    def announced(self, model: str) -> list[Announced]:
+        """Every change and decision around a model, oldest first."""
+        with transaction(self._engine) as connection:
+            return announced(connection, model)
+
+    def decide(self, decision: Decision) -> None:
+        """Record what a person decided on baselines; the next tick takes it."""
+        with transaction(self._engine) as connection:
+            insert_decision(connection, decision)
 
     def standings(self, model: str | None = None) -> list[Standing]:
         """Newest verdict on every series, by identity."""
         table = t.evaluation
         identity = (table.c.model, table.c.version, table.c.claim, table.c.segment)
         statement = (
-            select(table).distinct(*identity).order_by(*identity, table.c.evaluated_at.desc())
+            select(table)
+            .ext(distinct_on(*identity))
+            .order_by(*identity, table.c.evaluated_at.desc())
         )
         if model is not None:
             statement = statement.where(table.c.model == model)
@@ -265,6 +273,7 @@ def _insert_baseline(
             cohorts=[_cohort_json(cohort) for cohort in baseline.cohorts],
             pinned_at=pinned_at,
             author=author,
+            restart=None if baseline.restart is None else as_plain(baseline.restart),
         )
     )
 
@@ -286,7 +295,9 @@ def _cohort(stored: Json) -> Cohort:
 
 
 def _baseline(row: Row[tuple[object, ...]]) -> Baseline:
-    return Baseline(_series(row), row.source, tuple(_cohort(c) for c in row.cohorts))
+    cohorts = tuple(_cohort(c) for c in row.cohorts)
+    restart = restart_from_json(row.restart) if row.restart else None
+    return Baseline(_series(row), row.source, cohorts, restart)
 
 
 def _identity(series: Series) -> dict[str, str]:

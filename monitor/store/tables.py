@@ -316,6 +316,54 @@ change_event = Table(
     comment="Changes around models, as announced on the changes topic",
 )
 
+baseline_decision = Table(
+    "baseline_decision",
+    metadata,
+    _identity("decision_id", "Number"),
+    _text("model", "Model name, as in the events"),
+    _text("version", "Model version; null for all", nullable=True),
+    _text(
+        "segment", "`dimension=value`, empty for all traffic; null for every series", nullable=True
+    ),
+    _text("kind", "accepted: drifts that were open are the new normal; reset: given up"),
+    _text("reason", "Why, in the person's words"),
+    _text("author", "Who decided"),
+    _at("since_at", "Since when it is the new normal; null: since each drift began", nullable=True),
+    _at("happened_at", "When it was decided, event time"),
+    _recorded(),
+    comment="What people decided about baselines: drifts accepted, baselines given up",
+)
+
+change_taken = Table(
+    "change_taken",
+    metadata,
+    _identity("taken_id", "Number"),
+    Column(
+        "change_id",
+        BigInteger,
+        ForeignKey(change_event.c.change_id),
+        unique=True,
+        comment="Change event, if it is one",
+    ),
+    Column(
+        "decision_id",
+        BigInteger,
+        ForeignKey(baseline_decision.c.decision_id),
+        unique=True,
+        comment="Decision, if it is one",
+    ),
+    _at("taken_at", "Event time at which it was taken: when it happened, unless it was told late"),
+    Column(
+        "restarts",
+        Boolean,
+        nullable=False,
+        comment="Whether it began baselines again, by the policy of that time",
+    ),
+    _recorded(),
+    comment="When the watcher took a change or a decision into account; "
+    "with it, verdicts can be folded again",
+)
+
 policy = Table(
     "policy",
     metadata,
@@ -359,6 +407,11 @@ baseline = Table(
     _json("cohorts", "Its cohorts: start and end in epoch seconds, bins, and a list a sum by bin"),
     _at("pinned_at", "Event time from which it holds"),
     _text("author", "Who pinned it; `calmon` for a rule"),
+    _json(
+        "restart",
+        "What ended the baseline before it: kind, times, reason and author; null for a first one",
+        nullable=True,
+    ),
     _recorded(),
     Index("ix_baseline_series", "model", "version", "claim", "segment"),
     comment="Pinned baselines; the newest of a series holds",
@@ -456,6 +509,8 @@ INSERT_ONLY = (
     notification,
     notification_attempt,
     change_event,
+    baseline_decision,
+    change_taken,
     ingest_gap,
 )
 """Tables whose rows never change; triggers refuse UPDATE, DELETE and TRUNCATE."""

@@ -16,16 +16,19 @@ from monitor.core.episodes import AlertKind, Episode
 from monitor.core.events import LabelColumns, PredictionColumns
 from monitor.core.join import JoinIndex
 from monitor.core.reports import series_report
+from monitor.core.restarts import Announcement, change_announced
 from monitor.core.series_table import SeriesRules, SeriesTable
 from monitor.core.verdicts import Verdict, rfc3339
 from monitor.watch.cohorts import cohorts_of, members
-from monitor.watch.following import follow, matures_at, start
+from monitor.watch.following import follow, in_time_order, matures_at, start, take
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
+    from monitor.core.events import ChangeEvent
+    from monitor.core.folding import Cohort
     from monitor.core.panes import Cells
     from monitor.core.policies import Policy
     from monitor.core.reports import SeriesReport
@@ -63,10 +66,11 @@ class Counted:
 
 @dataclass(frozen=True, slots=True)
 class BacktestAlert:
-    """One episode: the verdict that fired it, and when it was resolved, if it was."""
+    """One episode: the verdict that fired it, and when and why it was resolved, if it was."""
 
     episode: Episode
     verdict: Verdict
+    resolved_by: str | None = None
 
     def as_json(self) -> dict[str, object]:
         """The alert as `backtest --json` prints it."""
@@ -79,6 +83,7 @@ class BacktestAlert:
             "segment": series.segment or None,
             "fired_at": rfc3339(self.episode.fired_at),
             "resolved_at": rfc3339(resolved_at) if resolved_at else None,
+            "resolved_by": self.resolved_by,
             "direction": self.episode.direction,
             "cause": self.episode.cause,
             "reason": self.verdict.reason,
@@ -113,9 +118,12 @@ def count(events: Events, policy_for: Callable[[str], Policy]) -> Counted:
 
 
 def backtest(
-    events: Events, policy_for: Callable[[str], Policy]
+    events: Events, policy_for: Callable[[str], Policy], changes: Sequence[ChangeEvent] = ()
 ) -> tuple[Counted, list[Judged], list[BacktestAlert]]:
-    """Counts, every verdict in time order, and the alert episodes of a stretch of events."""
+    """Counts, every verdict in time order, and the alert episodes of a stretch of events.
+
+    changes: what was announced around the models, each taken as told when it happened.
+    """
     counted = count(events, policy_for)
     newest_s = int(max(events.ts_ms.max(initial=0), events.label_ms.max(initial=0))) // 1000
     given: list[Judged] = []
@@ -123,13 +131,14 @@ def backtest(
         policy = policy_for(model)
         named = {i: series for i, series in counted.named.items() if series.model == model}
         cohort_s = int(policy.cohort.total_seconds())
+        said = [
+            change_announced(change, policy.restart_on)
+            for change in changes
+            if change.model == model and change.happened_at.timestamp() <= newest_s
+        ]
         for series, cohorts in cohorts_of(counted.cells, named, cohort_s).items():
-            followed = start(series, policy)
-            for cohort in cohorts:
-                if matures_at(cohort, policy).timestamp() > newest_s:
-                    break
-                followed, judged = follow(followed, cohort)
-                given += [judged] if judged is not None else []
+            mature = [c for c in cohorts if matures_at(c, policy).timestamp() <= newest_s]
+            given += _followed(series, policy, mature, said)
     given.sort(key=lambda judged: (judged.verdict.evaluated_at, judged.verdict.series))
     return counted, given, _alerts(given)
 
@@ -155,6 +164,21 @@ def series_reports(counted: Counted, *, by_version: bool) -> list[SeriesReport]:
     return reports
 
 
+def _followed(
+    series: Series, policy: Policy, cohorts: Sequence[Cohort], said: Sequence[Announcement]
+) -> list[Judged]:
+    """Every verdict on one series."""
+    followed, given = start(series, policy), []
+    changed_at = [each.taken_at for each in said if each.concerns(series)]
+    for news in in_time_order(cohorts, said, policy):
+        if isinstance(news, Announcement):
+            followed, judged = take(followed, news)
+        else:
+            followed, judged = follow(followed, news, changed_at)
+        given += [judged] if judged is not None else []
+    return given
+
+
 def _alerts(given: list[Judged]) -> list[BacktestAlert]:
     fired: dict[str, BacktestAlert] = {}
     for judged in given:
@@ -165,7 +189,7 @@ def _alerts(given: list[Judged]) -> list[BacktestAlert]:
             fired[episode.episode_id] = BacktestAlert(episode, judged.verdict)
         elif judged.decision.alert is AlertKind.RESOLVED:
             verdict = fired[episode.episode_id].verdict
-            fired[episode.episode_id] = BacktestAlert(episode, verdict)
+            fired[episode.episode_id] = BacktestAlert(episode, verdict, judged.decision.reason)
     return list(fired.values())
 
 

@@ -7,16 +7,18 @@ changes alone; the daemon, a restart of it and a backtest agree. Must never: loo
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from monitor.core.episodes import Decision, Episode, decide
+from monitor.core.episodes import Decision, Episode, closed, decide
 from monitor.core.evaluation import judge
 from monitor.core.folding import Baseline, SeriesState, begin, moment, step
 from monitor.core.policies import Cadence
+from monitor.core.restarts import Announcement, restart_words, restarted
 from monitor.core.verdicts import Status, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
 
     from monitor.core.claims import Series
@@ -52,9 +54,46 @@ def matures_at(cohort: Cohort, policy: Policy) -> datetime:
     return moment(cohort.end_s) + policy.label_horizon
 
 
-def learn(followed: Followed, cohort: Cohort) -> Followed:
-    """Take in a cohort that was judged before, as after a restart."""
-    return replace(followed, state=step(followed.state, cohort))
+def holds_from(baseline: Baseline, policy: Policy) -> datetime:
+    """Event time at which a collected baseline was whole: announcements up to then are in it."""
+    whole_at = baseline.end_at + policy.label_horizon
+    return whole_at if baseline.restart is None else max(whole_at, baseline.restart.taken_at)
+
+
+def in_time_order(
+    cohorts: Iterable[Cohort], said: Iterable[Announcement], policy: Policy
+) -> list[Cohort | Announcement]:
+    """What a series is folded over, by the event time at which each takes effect.
+
+    An announcement of the very time at which a cohort matures comes after it.
+    """
+    timed: list[tuple[datetime, int, Cohort | Announcement]] = []
+    timed += [(matures_at(cohort, policy), 0, cohort) for cohort in cohorts]
+    timed += [(each.taken_at, 1, each) for each in said]
+    return [each for _, _, each in sorted(timed, key=lambda one: one[:2])]
+
+
+def learn(followed: Followed, news: Cohort | Announcement) -> Followed:
+    """Take in what was judged before, as after a restart of the process."""
+    if isinstance(news, Announcement):
+        return replace(followed, state=restarted(followed.state, news))
+    return replace(followed, state=step(followed.state, news))
+
+
+def take(followed: Followed, said: Announcement) -> tuple[Followed, Judged | None]:
+    """Take in an announcement; if it starts the series again, what was open is resolved at once."""
+    state = restarted(followed.state, said)
+    if state is followed.state or state.restart is None:
+        return followed, None
+    after = replace(followed, state=state)
+    if followed.judged_at is None:
+        return after, None
+    # Two verdicts on a series have two times.
+    at = max(said.taken_at, followed.judged_at + timedelta(milliseconds=1))
+    verdict = judge(state, at)
+    return _decided(
+        after, closed(verdict, followed.episode, at, restart_words(state.restart)), verdict
+    )
 
 
 def follow(
@@ -106,6 +145,14 @@ def _parts(moment_: datetime, n: int) -> tuple[int, ...]:
 
 def _judged(followed: Followed, at: datetime) -> tuple[Followed, Judged]:
     verdict = judge(followed.state, at)
-    decision = decide(verdict, followed.episode, at)
-    after = replace(followed, episode=decision.episode, judged_at=at, status=verdict.status)
+    return _decided(followed, decide(verdict, followed.episode, at), verdict)
+
+
+def _decided(followed: Followed, decision: Decision, verdict: Verdict) -> tuple[Followed, Judged]:
+    after = replace(
+        followed,
+        episode=decision.episode,
+        judged_at=verdict.evaluated_at,
+        status=verdict.status,
+    )
     return after, Judged(verdict, decision)

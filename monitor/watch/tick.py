@@ -9,13 +9,14 @@ clock.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import structlog
 
 from monitor.core.folding import IMPORTED
 from monitor.core.panes import Cells
+from monitor.core.restarts import ACCEPTED, RESET
 from monitor.core.verdicts import Status
 from monitor.store.history import Alert, Judgement
 from monitor.watch.clock import Clock, model_now
@@ -24,28 +25,23 @@ from monitor.watch.following import (
     Followed,
     Judged,
     check_silence,
-    follow,
-    learn,
-    matures_at,
     start,
 )
+from monitor.watch.model_share import ModelShare
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from monitor.core.claims import Series
-    from monitor.core.folding import Baseline, Cohort
+    from monitor.core.folding import Cohort
     from monitor.core.policies import Policy
+    from monitor.store.announcements import Announced
     from monitor.store.history import HistoryStore, Standing
     from monitor.store.panes import PaneStore
 
 log = structlog.get_logger(__name__)
 
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-class TickAbandoned(Exception):  # noqa: N818  # what was asked for, not a fault
-    """The process is to end; what the tick had not recorded is done by the next one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +84,7 @@ class Watcher:
             pass
         self._panes.seal(now_at)
         judged_through = self._history.judged_through()
+        waiting = self._history.waiting()
         given: list[Judged] = []
         for model, at in sorted(now_at.items()):
             policy = self._settings.policy_for(model)
@@ -98,7 +95,9 @@ class Watcher:
                 # Another leader judged meanwhile: what is remembered here is out of date.
                 del self._models[model]
             try:
-                given += self._judge(model, policy, max(at, through), through)
+                until = max(at, through)
+                told = model in waiting and waiting[model] <= until
+                given += self._judge(model, policy, until, through, told=told)
             except BaseException:
                 # Memory and history may differ now: the next tick folds this model again.
                 self._models.pop(model, None)
@@ -114,45 +113,69 @@ class Watcher:
         return {model: at for model, at in times.items() if at is not None}
 
     def _judge(
-        self, model: str, policy: Policy, now: datetime, judged_through: datetime
+        self,
+        model: str,
+        policy: Policy,
+        now: datetime,
+        judged_through: datetime,
+        *,
+        told: bool,
     ) -> list[Judged]:
-        """Judge all that became whole since the last tick, in time order, and record it."""
+        """Judge all that became whole since the last tick, in time order, and record it.
+
+        told: whether something was announced that no tick has taken.
+        """
         known = self._models.setdefault(model, _Model(judged_through_at=judged_through))
         through = _cohort_floor(now - policy.label_horizon, policy)
-        if through <= known.fed_through_at:
+        if through <= known.fed_through_at and not told:
             return self._silent(model, policy, known, now)
+        news = self._announced(model, policy, now, judged_through)
+        share = ModelShare(policy, judged_through, news, self._settings.stopped)
         baselines = self._history.baselines(model)
         standings = {standing.series: standing for standing in self._history.standings(model)}
-        changed_at = [change.happened_at for change in self._history.changes(model, _BEGINNING)]
-        given: list[Judged] = []
-        pinned: list[tuple[Baseline, datetime]] = []
-        for series, cohorts in self._cohorts(model, policy, known.fed_through_at, through).items():
+        cohorts = self._cohorts(model, policy, known.fed_through_at, through)
+        for series in sorted({*cohorts, *(known.followed if share.new else ())}):
             stored, holds_from = baselines.get(series, (None, _BEGINNING))
             followed = known.followed.get(series)
+            said = share.new
             if followed is None:
                 followed = _resumed(start(series, policy, stored), standings.get(series))
-            for cohort in cohorts:
-                if self._settings.stopped():
-                    raise TickAbandoned
-                if (
-                    stored is not None
-                    and stored.source == IMPORTED
-                    and _begins(cohort) < holds_from
-                ):
-                    continue
-                if matures_at(cohort, policy) <= judged_through:
-                    followed = learn(followed, cohort)
-                    continue
-                followed, judged = follow(followed, cohort, changed_at)
-                given += [judged] if judged is not None else []
-            baseline = followed.state.baseline
-            if stored is None and baseline is not None:
-                pinned.append((baseline, baseline.end_at + policy.label_horizon))
-            known.followed[series] = followed
-        given.sort(key=lambda judged: judged.verdict.evaluated_at)
-        self._record(model, policy, now, pinned, given)
-        known.fed_through_at, known.judged_through_at = through, now
-        return given
+                said = [each for each in share.all if not stored or each.taken_at > holds_from]
+            mine = [
+                cohort
+                for cohort in cohorts.get(series, [])
+                if stored is None or stored.source != IMPORTED or _begins(cohort) >= holds_from
+            ]
+            known.followed[series] = share.over(followed, mine, said)
+        share.given.sort(key=lambda judged: judged.verdict.evaluated_at)
+        self._record(model, policy, now, share)
+        known.fed_through_at = max(through, known.fed_through_at)
+        known.judged_through_at = now
+        return share.given
+
+    def _announced(
+        self, model: str, policy: Policy, now: datetime, judged_through: datetime
+    ) -> list[Announced]:
+        """What was announced up to now; what is new is taken when it happened, or just after.
+
+        Just after the newest cohort that was judged without it, if it happened before that.
+        """
+        newest = _cohort_floor(judged_through - policy.label_horizon, policy)
+        after_it = newest + policy.label_horizon + timedelta(milliseconds=1)
+        found = []
+        for each in self._history.announced(model):
+            told = each.told
+            if not each.is_taken and told.happened_at > now:
+                continue
+            if not each.is_taken:
+                late = told.happened_at < after_it
+                told = replace(
+                    told,
+                    taken_at=after_it if late else told.happened_at,
+                    restarts=told.kind in {ACCEPTED, RESET, *policy.restart_on},
+                )
+            found.append(replace(each, told=told))
+        return found
 
     def _cohorts(
         self, model: str, policy: Policy, after: datetime, through: datetime
@@ -177,21 +200,14 @@ class Watcher:
             known.followed[series], judged = check_silence(followed, now)
             given += [judged] if judged is not None else []
         if given:
-            self._record(model, policy, now, [], given)
+            self._record(model, policy, now, ModelShare(policy, now, given=given))
             known.judged_through_at = now
         return given
 
-    def _record(
-        self,
-        model: str,
-        policy: Policy,
-        now: datetime,
-        pinned: Sequence[tuple[Baseline, datetime]],
-        given: Sequence[Judged],
-    ) -> None:
+    def _record(self, model: str, policy: Policy, now: datetime, share: ModelShare) -> None:
         routes = self._settings.routes_for(model)
         judgements = []
-        for judged in given:
+        for judged in share.given:
             decision, alert = judged.decision, None
             if decision.alert is not None and decision.episode is not None:
                 alert = Alert(decision.alert, decision.episode, routes)
@@ -205,7 +221,8 @@ class Watcher:
                     reason=judged.verdict.reason,
                 )
             judgements.append(Judgement(judged.verdict, policy, alert))
-        self._history.record(model, now, pinned, judgements)
+        taken = [each for each in share.news if not each.is_taken]
+        self._history.record(model, now, share.pinned, judgements, taken)
 
 
 def _resumed(followed: Followed, standing: Standing | None) -> Followed:

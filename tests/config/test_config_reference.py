@@ -74,7 +74,9 @@ def _value(value: object) -> str:
         return "{" + ", ".join(f"{key}: {_value(own)}" for key, own in inner) + "}"
     if isinstance(value, float) and value >= 1e5:
         return f"{value:.0e}".replace("e+0", "e").replace("e+", "e")
-    return "[]" if value == () else str(value)
+    if isinstance(value, tuple):
+        return "[" + ", ".join(str(each) for each in value) + "]"
+    return str(value)
 
 
 def _rows(section: type[Keys]) -> list[str]:

@@ -4,6 +4,7 @@ import html
 import math
 import re
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.core.claims import Series
-from monitor.core.verdicts import BinEstimate, Cause, Direction
+from monitor.core.verdicts import BinEstimate, Cause, Direction, Restart, Status
 from monitor.notify.messages import Message, as_plain_text, picture_name, render
 from tests.notify import verdict_samples as samples
 from tests.notify.slack_stub import check_message
@@ -19,6 +20,14 @@ from tests.notify.slack_stub import check_message
 if TYPE_CHECKING:
     from monitor.core.notices import AlertNotice
 
+RESTART = Restart(
+    "accepted",
+    samples.NOW + timedelta(days=6),
+    samples.NOW,
+    samples.NOW + timedelta(days=6),
+    "new price list",
+    "ann",
+)
 FIRED = """\
 Calibration drift: fraud v7 is overconfident
 fraud v7 says 0.77 and is right 0.59 of the time in that bin (0.78 in the baseline). \
@@ -244,3 +253,26 @@ def test_a_runbook_url_too_long_for_a_link_is_shown_as_text(url: str) -> None:
 
 def test_a_picture_has_the_same_plain_name_in_every_attempt() -> None:
     assert picture_name("c1360d5c:fired/slack ü") == "reliability-c1360d5c-fired-slack-.png"
+
+
+def test_an_end_by_a_new_baseline_says_so_and_by_whom() -> None:
+    verdict = replace(
+        samples.with_evidence(samples.OK, restart=RESTART, window=None, baseline=None),
+        status=Status.INSUFFICIENT,
+        reason="Collecting a new baseline: 250 of 1000 labels.",
+    )
+    text = as_plain_text(render(samples.resolved(verdict)))
+    assert text.startswith("Resolved: fraud v7 begins again with a new baseline\n")
+    assert (
+        "Why: change accepted as the new normal at 2026-03-20T00:00:00Z by ann: new price" in text
+    )
+    assert "Collecting a new baseline: 250 of 1000 labels." in text
+    assert "honest" not in text
+    message = render(samples.resolved(verdict))
+    check_message({"text": message.text, "blocks": list(message.blocks)})
+
+
+def test_a_baseline_of_long_ago_is_not_why_an_episode_ended() -> None:
+    before = replace(RESTART, taken_at=samples.NOW - timedelta(days=30))
+    verdict = samples.with_evidence(samples.OK, restart=before)
+    assert render(samples.resolved(verdict)) == render(samples.resolved())

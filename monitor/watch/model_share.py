@@ -1,0 +1,76 @@
+"""One model's share of a tick: its series folded on over cohorts and announcements.
+
+Guarantees: what was judged before is learned, and nothing of it judged again; each baseline that a
+series comes to have is handed over once, to be pinned. Must never: write, or look at a clock.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from monitor.core.restarts import Announcement
+from monitor.watch.following import follow, holds_from, in_time_order, learn, matures_at, take
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+    from monitor.core.folding import Baseline, Cohort
+    from monitor.core.policies import Policy
+    from monitor.store.announcements import Announced
+    from monitor.watch.following import Followed, Judged
+
+
+class TickAbandoned(Exception):  # noqa: N818  # what was asked for, not a fault
+    """The process is to end; what the tick had not recorded is done by the next one."""
+
+
+@dataclass(slots=True)
+class ModelShare:
+    """One model's share of a tick: what is given and pinned while its series are folded on.
+
+    judged_through: what matured up to then was judged before, and is learned only.
+    """
+
+    policy: Policy
+    judged_through: datetime
+    news: Sequence[Announced] = ()
+    stopped: Callable[[], bool] = bool
+    given: list[Judged] = field(default_factory=list)
+    pinned: list[tuple[Baseline, datetime]] = field(default_factory=list)
+
+    @property
+    def all(self) -> list[Announcement]:
+        """Everything announced."""
+        return [each.told for each in self.news]
+
+    @property
+    def new(self) -> list[Announcement]:
+        """What no tick has taken before."""
+        return [each.told for each in self.news if not each.is_taken]
+
+    def over(
+        self, followed: Followed, cohorts: Sequence[Cohort], said: Sequence[Announcement]
+    ) -> Followed:
+        """One series, folded on over cohorts and announcements in time order."""
+        series = followed.state.series
+        changed_at = [each.taken_at for each in self.all if each.concerns(series)]
+        new = set(self.new)
+        for news in in_time_order(cohorts, said, self.policy):
+            if self.stopped():
+                raise TickAbandoned
+            before, judged = followed.state.baseline, None
+            if isinstance(news, Announcement):
+                followed, judged = (
+                    take(followed, news) if news in new else (learn(followed, news), None)
+                )
+            elif matures_at(news, self.policy) <= self.judged_through:
+                followed = learn(followed, news)
+            else:
+                followed, judged = follow(followed, news, changed_at)
+            self.given += [judged] if judged is not None else []
+            baseline = followed.state.baseline
+            if baseline is not None and baseline is not before:
+                self.pinned.append((baseline, holds_from(baseline, self.policy)))
+        return followed

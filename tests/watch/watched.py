@@ -1,0 +1,134 @@
+"""The watcher over real Postgres without Kafka: counts laid down at once, event time let on.
+
+A test moves the clock from tick to tick, announces changes, and may take a new watcher at any
+time, as a restart does.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import text
+
+from monitor.store.history import HistoryStore
+from monitor.store.packing import pack
+from monitor.store.panes import PaneStore
+from monitor.watch.backtest import count
+from monitor.watch.clock import Clock
+from monitor.watch.tick import Watcher, WatchSettings
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from monitor.core.events import ChangeEvent
+    from monitor.core.policies import Policy
+    from monitor.watch.backtest import Events
+    from monitor.watch.following import Judged
+
+MODEL_ID = 1
+
+
+@dataclass
+class Watched:
+    """One model's counts in a database, and the watcher over them."""
+
+    engine: Engine
+    policy: Policy
+    watcher: Watcher = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.restart()
+
+    @classmethod
+    def over(cls, engine: Engine, events: Events, policy: Policy) -> Watched:
+        """Lay down the counts of all events of one model, at event time 0."""
+        counted = count(events, lambda _: policy)
+        seconds = [
+            int(span.total_seconds())
+            for span in (policy.pane, policy.label_horizon, policy.correction_horizon)
+        ]
+        with engine.begin() as connection:
+            connection.execute(
+                text(
+                    "INSERT INTO calmon.model (model_id, name) OVERRIDING SYSTEM VALUE "
+                    "VALUES (:i, :n)"
+                ),
+                {"i": MODEL_ID, "n": str(events.model[0])},
+            )
+            connection.execute(
+                text(
+                    "INSERT INTO calmon.series (series_id, model, version, claim, segment, pane_s, "
+                    "label_horizon_s, correction_horizon_s, rule, low, high) "
+                    "OVERRIDING SYSTEM VALUE "
+                    "VALUES (:i, :m, :v, :c, :s, :pane, :horizon, :correction, 0, 1, 1)"
+                ),
+                [
+                    {"i": index, "m": one.model, "v": one.version, "c": one.claim, "s": one.segment}
+                    | dict(zip(("pane", "horizon", "correction"), seconds, strict=True))
+                    for index, one in counted.named.items()
+                ],
+            )
+            cells = {"key": counted.cells.key, "sums": counted.cells.sums}
+            connection.execute(
+                text("INSERT INTO calmon.bin_delta (payload, tallies) VALUES (:p, '[]')"),
+                {"p": pack(cells)},
+            )
+            for topic in ("predictions", "labels"):
+                connection.execute(
+                    text(
+                        "INSERT INTO calmon.ingest_partition (topic, partition, epoch, owner, "
+                        "watermarks, counted) VALUES (:t, 0, 1, 'test', '{}', '{}')"
+                    ),
+                    {"t": topic},
+                )
+        return cls(engine, policy)
+
+    def restart(self) -> None:
+        """A new process: nothing is remembered."""
+        settings = WatchSettings(
+            Clock.EVENT,
+            ("predictions", "labels"),
+            lambda _: self.policy,
+            lambda _: [("console", "stdout")],
+        )
+        self.watcher = Watcher(PaneStore(self.engine), HistoryStore(self.engine), settings)
+
+    def tick(self, at: datetime) -> list[Judged]:
+        """A tick when the streams were read up to event time `at`."""
+        counted = json.dumps({str(MODEL_ID): int(at.timestamp() * 1000)})
+        with self.engine.begin() as connection:
+            connection.execute(
+                text("UPDATE calmon.ingest_partition SET counted = CAST(:c AS jsonb)"),
+                {"c": counted},
+            )
+        return self.watcher.tick(datetime.now(UTC))
+
+    def announce(self, change: ChangeEvent) -> None:
+        """What the worker writes for an event on the changes topic."""
+        with self.engine.begin() as connection:
+            connection.execute(
+                text(
+                    'INSERT INTO calmon.change_event (topic, partition, "offset", model, version, '
+                    "kind, description, happened_at) "
+                    "SELECT 'changes', 0, count(*), :m, :v, :k, :d, :at FROM calmon.change_event"
+                ),
+                {
+                    "m": change.model, "v": change.version, "k": str(change.kind),
+                    "d": change.description, "at": change.happened_at,
+                },
+            )  # fmt: skip
+
+    def rows(self, statement: str) -> list[tuple[Any, ...]]:
+        """Rows of a query."""
+        with self.engine.connect() as connection:
+            return [tuple(row) for row in connection.execute(text(statement))]
+
+    def verdicts(self) -> list[tuple[Any, ...]]:
+        """Every stored verdict in full, in time order."""
+        return self.rows(
+            "SELECT version, segment, evaluated_at, status, reason, evidence "
+            "FROM audit.evaluations ORDER BY evaluated_at, segment"
+        )
