@@ -27,9 +27,10 @@ from monitor.config.values import (
     TopicName,
     WebAddress,
     distinct,
+    some_detector,
 )
 from monitor.core.events import ChangeKind  # noqa: TC001  # pydantic reads it at run time
-from monitor.core.policies import Cadence, FirstLabels, NamedPeriod, Policy
+from monitor.core.policies import Cadence, DetectorName, FirstLabels, NamedPeriod, Policy
 
 MOST_LABELS = 1_000_000_000
 DEFAULT = Policy()
@@ -243,6 +244,17 @@ class PolicyKeys(Keys):
         example="4e6",
         ge=1000,
         le=1e15,
+    )
+    detectors: Annotated[
+        tuple[Annotated[DetectorName, Field(strict=False)], ...],
+        Field(strict=False),
+        AfterValidator(distinct),
+        AfterValidator(some_detector),
+    ] = _key(
+        DEFAULT.detectors,
+        "Who looks for changes: `e_process`, `adwin`, `page_hinkley`, `kswin`. With `e_process` "
+        "only it raises alerts, and the others' findings stand beside it.",
+        example="[e_process, adwin]",
     )
     restart_on: Annotated[
         tuple[Annotated[ChangeKind, Field(strict=False)], ...],

@@ -97,6 +97,14 @@ def distinct(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
+def some_detector(names: tuple[str, ...]) -> tuple[str, ...]:
+    """The names, if there is one."""
+    if not names:
+        message = "the list is empty, so nothing would look for changes; write [e_process]"
+        raise ValueError(message)
+    return names
+
+
 def topic_name(text: str) -> str:
     """The text, if Kafka takes it as a topic's name."""
     if not _TOPIC.fullmatch(text) or text in {".", ".."}:

@@ -24,10 +24,19 @@ from monitor.core.folding import (
 )
 from monitor.core.halves import halves
 from monitor.core.metrics import metrics, reliability_bins
-from monitor.core.policies import FirstLabels
+from monitor.core.policies import DetectorName, FirstLabels
 from monitor.core.recalibration import best_repair
 from monitor.core.restarts import restart_words
-from monitor.core.verdicts import Cause, Direction, Evidence, Repair, Status, Verdict, rfc3339
+from monitor.core.verdicts import (
+    Cause,
+    Direction,
+    Evidence,
+    Opinion,
+    Repair,
+    Status,
+    Verdict,
+    rfc3339,
+)
 from monitor.core.wording import direction_words
 
 if TYPE_CHECKING:
@@ -119,8 +128,14 @@ def _drifted(alarm: Alarm, evidence: Evidence) -> str:
     how = direction_words(evidence.direction)
     return (
         f"The model {how}: outcomes differ from the baseline{size}, "
-        f"most likely since {rfc3339(moment(alarm.since_s))}."
+        f"most likely since {rfc3339(moment(alarm.since_s))}.{_by_whom(alarm)}"
     )
+
+
+def _by_whom(alarm: Alarm) -> str:
+    if alarm.raised_by is DetectorName.E_PROCESS:
+        return ""
+    return f" Found by {alarm.raised_by}, which promises no rate of false alarms."
 
 
 def _fine(state: SeriesState, evidence: Evidence) -> str:
@@ -176,6 +191,16 @@ def _evidence(state: SeriesState, window: BinCounts) -> Evidence:
         repair=None,
         sample_rate=policy.sample_ppm / 1e6,
         restart=state.restart,
+        raised_by=None if state.alarm is None else str(state.alarm.raised_by),
+        opinions=tuple(
+            Opinion(
+                each.name,
+                each.findings,
+                each.labels_fed,
+                None if each.drifted_s is None else moment(each.drifted_s),
+            )
+            for each in state.opinions
+        ),
     )
 
 

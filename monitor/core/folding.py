@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from monitor.core import second_opinions
 from monitor.core.bins import BinCounts
 from monitor.core.metrics import metrics
-from monitor.core.policies import FirstLabels, NamedPeriod, Policy
+from monitor.core.policies import DetectorName, FirstLabels, NamedPeriod, Policy
 from monitor.core.sequential import Detector
 from monitor.core.shift import Shift, measure_shift
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from monitor.core.claims import Series
+    from monitor.core.second_opinions import SecondOpinion
     from monitor.core.verdicts import Metrics, Restart
 
 IMPORTED = "imported"
@@ -77,11 +79,15 @@ class Baseline:
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """An alarm that holds: when it was raised, since when, and M at that moment (log labels)."""
+    """An alarm that holds: when it was raised, since when, and M at that moment (log labels).
+
+    raised_by: the e-process, or the second opinion that a policy without it goes by.
+    """
 
     raised_s: int
     since_s: int
     log_m: float
+    raised_by: DetectorName = DetectorName.E_PROCESS
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +97,8 @@ class SeriesState:
     collecting: cohorts of a baseline that is not complete yet. resting: the detector as the
     baseline left it; detector: as it is now. window: newest cohorts, as in `_window`. labels_seen:
     labels fed to the detector since the baseline. predicted_until_s: end of the newest cohort with
-    a prediction. restart: what the baseline was last started again by.
+    a prediction. restart: what the baseline was last started again by. opinions: the policy's
+    second opinions.
     """
 
     series: Series
@@ -107,6 +114,7 @@ class SeriesState:
     seen_until_s: int | None = None
     predicted_until_s: int | None = None
     restart: Restart | None = None
+    opinions: tuple[SecondOpinion, ...] = ()
 
 
 def moment(epoch_s: int) -> datetime:
@@ -224,7 +232,14 @@ def _pinned(state: SeriesState, baseline: Baseline) -> SeriesState:
         detector=detector,
         collecting=(),
         restart=baseline.restart,
+        opinions=_asked(state.policy, detector),
     )
+
+
+def _asked(policy: Policy, resting: Detector) -> tuple[SecondOpinion, ...]:
+    """The policy's second opinions before their first cohort, against the baseline's map."""
+    names = [name for name in policy.detectors if name is not DetectorName.E_PROCESS]
+    return tuple(second_opinions.begin(name, resting.expected) for name in names)
 
 
 def _fed(state: SeriesState, cohort: Cohort) -> SeriesState:
@@ -241,7 +256,10 @@ def _fed(state: SeriesState, cohort: Cohort) -> SeriesState:
         cohort.counts, cohort.start_s, learn_below=learn_below
     )
     seen = state.labels_seen + cohort.counts.n_labelled
-    return replace(state, detector=detector, labels_seen=seen)
+    opinions = tuple(
+        second_opinions.step(each, cohort.counts, cohort.start_s) for each in state.opinions
+    )
+    return replace(state, detector=detector, labels_seen=seen, opinions=opinions)
 
 
 def _is_judgeable(state: SeriesState) -> bool:
@@ -253,13 +271,32 @@ def _alarmed(state: SeriesState, cohort: Cohort) -> SeriesState:
     """Raise an alarm when there is both evidence and an effect beyond the tolerance."""
     if state.detector is None or state.resting is None:
         return state
-    if not has_evidence(state) or not _is_judgeable(state):
+    found = _found(state, state.detector)
+    if found is None or not _is_judgeable(state):
         return state
     shift = window_shift(state)
     if shift is None or shift.size <= state.policy.tolerance:
         return state
-    alarm = Alarm(cohort.end_s, state.detector.changed_since_s, state.detector.log_m)
+    raised_by, since_s = found
+    alarm = Alarm(cohort.end_s, since_s, state.detector.log_m, raised_by)
     return replace(state, alarm=alarm, detector=state.detector.returned_to(state.resting))
+
+
+def _found(state: SeriesState, detector: Detector) -> tuple[DetectorName, int] | None:
+    """Who found a change, and since when, by the detectors that may raise an alarm.
+
+    A second opinion's finding counts while its cohort is in the window.
+    """
+    if DetectorName.E_PROCESS in state.policy.detectors:
+        since_s = detector.changed_since_s
+        return (DetectorName.E_PROCESS, since_s) if has_evidence(state) else None
+    from_s = state.window[0].start_s
+    found = [
+        (DetectorName(each.name), each.drifted_s)
+        for each in state.opinions
+        if each.drifted_s is not None and each.drifted_s >= from_s
+    ]
+    return min(found, key=lambda one: one[1], default=None)
 
 
 def _recovered(state: SeriesState, alarm: Alarm) -> bool:
@@ -269,7 +306,9 @@ def _recovered(state: SeriesState, alarm: Alarm) -> bool:
     """
     if state.window[0].start_s < alarm.raised_s or not _is_judgeable(state):
         return False
-    if state.detector is None or state.detector.log_m > log(state.policy.alarm_at / RECOVERY_RATIO):
+    gone = log(state.policy.alarm_at / RECOVERY_RATIO)
+    by_evidence = alarm.raised_by is DetectorName.E_PROCESS
+    if state.detector is None or (by_evidence and state.detector.log_m > gone):
         return False
     shift = window_shift(state)
     return shift is not None and shift.size <= state.policy.tolerance
@@ -284,4 +323,5 @@ def _rested(state: SeriesState) -> SeriesState:
     for cohort in state.window:
         if detector is not None and is_covered(cohort.counts, state.policy):
             detector = detector.taught(cohort.counts)
-    return replace(state, alarm=None, detector=detector)
+    opinions = () if state.resting is None else _asked(state.policy, state.resting)
+    return replace(state, alarm=None, detector=detector, opinions=opinions)

@@ -25,6 +25,15 @@ class Cadence(StrEnum):
     MONTHLY = "monthly"
 
 
+class DetectorName(StrEnum):
+    """Who looks for a change: the e-process, and river's detectors as second opinions."""
+
+    E_PROCESS = "e_process"
+    ADWIN = "adwin"
+    PAGE_HINKLEY = "page_hinkley"
+    KSWIN = "kswin"
+
+
 @dataclass(frozen=True, slots=True)
 class FirstLabels:
     """Baseline: the first sealed cohorts of a version, until they hold `labels` labels."""
@@ -51,6 +60,8 @@ class Policy:
     window: span of the newest sealed cohorts that metrics are shown for.
     tolerance: smallest change of calibration (mean |shift| of probability) worth an alert.
     sample_rate: share of the predictions that is counted, chosen by a hash of their id.
+    detectors: who is asked. The e-process alone raises alarms where it is among them, and the
+    others stand beside it in the evidence; without it any of the others raises them.
     restart_on: kinds of change events after which a model's baselines are collected anew.
     alarm_at: threshold A of the e-detector, in labels: average run length to a false alarm >= A.
     """
@@ -66,6 +77,7 @@ class Policy:
     min_labels: int = 200
     min_coverage: float = 0.2
     alarm_at: float = 1e6
+    detectors: tuple[DetectorName, ...] = (DetectorName.E_PROCESS,)
     restart_on: tuple[ChangeKind, ...] = (ChangeKind.RECALIBRATION,)
     segments: tuple[str, ...] = ()
     sample_rate: float = 1.0

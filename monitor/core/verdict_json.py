@@ -19,6 +19,7 @@ from monitor.core.verdicts import (
     Direction,
     Evidence,
     Metrics,
+    Opinion,
     Repair,
     Restart,
     Status,
@@ -76,6 +77,8 @@ def evidence_from_json(raw: Json) -> Evidence:
         repair=_repair(_mapping(raw, "repair")) if repair else None,
         sample_rate=_number(raw, "sample_rate") if "sample_rate" in raw else 1.0,
         restart=restart_from_json(_mapping(raw, "restart")) if raw.get("restart") else None,
+        raised_by=_text(raw, "raised_by") if raw.get("raised_by") else None,
+        opinions=tuple(_opinion(row) for row in _rows(raw, "opinions")),
     )
 
 
@@ -95,10 +98,16 @@ def _metrics(raw: Json) -> Metrics:
     return Metrics(n=_count(raw, "n"), **{name: _number(raw, name) for name in _METRICS})
 
 
+def _opinion(raw: Json) -> Opinion:
+    return Opinion(
+        name=_text(raw, "name"),
+        findings=_count(raw, "findings"),
+        labels_fed=_count(raw, "labels_fed"),
+        drifted_at=_time(raw, "drifted_at") if raw.get("drifted_at") else None,
+    )
+
+
 def _bins(raw: Json, name: str) -> tuple[BinEstimate, ...]:
-    rows = raw.get(name) or ()
-    if not isinstance(rows, Sequence) or not all(isinstance(row, Mapping) for row in rows):
-        raise _wrong(raw, name, "a list of objects")
     return tuple(
         BinEstimate(
             lower=_number(row, "lower"),
@@ -109,7 +118,7 @@ def _bins(raw: Json, name: str) -> tuple[BinEstimate, ...]:
             ci_low=_number(row, "ci_low"),
             ci_high=_number(row, "ci_high"),
         )
-        for row in rows
+        for row in _rows(raw, name)
     )
 
 
@@ -125,6 +134,13 @@ def _repair(raw: Json) -> Repair:
         auroc_before=_number(raw, "auroc_before"),
         auroc_after=_number(raw, "auroc_after"),
     )
+
+
+def _rows(raw: Json, name: str) -> Sequence[Json]:
+    rows = raw.get(name) or ()
+    if not isinstance(rows, Sequence) or not all(isinstance(row, Mapping) for row in rows):
+        raise _wrong(raw, name, "a list of objects")
+    return rows
 
 
 def _mapping(raw: Json, name: str) -> Json:

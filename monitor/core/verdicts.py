@@ -123,6 +123,20 @@ class Restart:
 
 
 @dataclass(frozen=True, slots=True)
+class Opinion:
+    """What a second opinion has found since the baseline, or since the last recovery.
+
+    findings: cohorts in which it took the residuals for changed; drifted_at: start of the newest
+    of them; labels_fed: after its sampling. It promises no rate of false alarms.
+    """
+
+    name: str
+    findings: int
+    labels_fed: int
+    drifted_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """Why a verdict says what it says.
 
@@ -134,6 +148,7 @@ class Evidence:
     map_part + mix_part = window ECE - baseline ECE (statistics of section "map or mix").
     sample_rate: share of the traffic that all counts here are of.
     restart: what the present baseline, or the one being collected, was started again by.
+    raised_by: detector that raised the alarm that holds; opinions: of the second opinions asked.
     """
 
     e_value: float | None
@@ -158,6 +173,8 @@ class Evidence:
     repair: Repair | None
     sample_rate: float = 1.0
     restart: Restart | None = None
+    raised_by: str | None = None
+    opinions: tuple[Opinion, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

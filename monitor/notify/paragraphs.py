@@ -130,11 +130,30 @@ def how_sure(evidence: Evidence) -> str:
     """
     bound = amount(evidence.alarm_at)
     value = "unknown" if evidence.e_value is None else amount(evidence.e_value)
+    if evidence.raised_by not in {None, "e_process"}:
+        return (
+            f"found by {evidence.raised_by}, which promises no rate of false alarms; the policy "
+            f"leaves the e-process out, which stands at e-value {value} of {bound}. "
+            f"{amount(evidence.labels_seen)} labels seen since the baseline."
+            f"{_second_opinions(evidence)}"
+        )
     return (
         f"e-value {value} against a threshold of {bound}: without a change, a false alarm "
         f"comes at most once in {bound} labels on average. {amount(evidence.labels_seen)} labels "
-        "seen since the baseline."
+        f"seen since the baseline.{_second_opinions(evidence)}"
     )
+
+
+def _second_opinions(evidence: Evidence) -> str:
+    """What the detectors beside the one that raised the alarm have found; empty without any."""
+    said = [
+        f"{each.name} found a change in the cohort of {day(each.drifted_at)}"
+        if each.drifted_at is not None
+        else f"{each.name} found none"
+        for each in evidence.opinions
+        if each.name != evidence.raised_by
+    ]
+    return f" Second opinions: {'; '.join(said)}." if said else ""
 
 
 def cause(evidence: Evidence) -> str:

@@ -6,9 +6,15 @@ from typing import Any
 import pytest
 
 from monitor.core.verdict_json import verdict_from_json
-from monitor.core.verdicts import Direction, Verdict
+from monitor.core.verdicts import Direction, Opinion, Restart, Verdict
 from tests.notify import verdict_samples as samples
 
+FULL = samples.with_evidence(
+    samples.DRIFTED,
+    restart=Restart("reset", samples.NOW, samples.NOW, samples.NOW, "why", "ann"),
+    raised_by="adwin",
+    opinions=(Opinion("adwin", 2, 900, samples.NOW), Opinion("kswin", 0, 900, None)),
+)
 BARE = samples.with_evidence(
     samples.OK,
     e_value=None,
@@ -27,7 +33,7 @@ def stored(verdict: Verdict) -> dict[str, Any]:
     return dict(json.loads(json.dumps(verdict.as_json(), allow_nan=False)))
 
 
-@pytest.mark.parametrize("verdict", [samples.DRIFTED, samples.MIXED, samples.OK, BARE])
+@pytest.mark.parametrize("verdict", [samples.DRIFTED, samples.MIXED, samples.OK, BARE, FULL])
 def test_a_stored_verdict_comes_back_as_it_was(verdict: Verdict) -> None:
     back = verdict_from_json(stored(verdict))
     assert back.as_json() == verdict.as_json()
@@ -37,6 +43,8 @@ def test_a_stored_verdict_comes_back_as_it_was(verdict: Verdict) -> None:
         verdict.evaluated_at,
     )
     assert back.evidence.bins == verdict.evidence.bins
+    assert back.evidence.restart == verdict.evidence.restart
+    assert back.evidence.opinions == verdict.evidence.opinions
 
 
 def test_types_come_back_not_only_their_text() -> None:
@@ -51,11 +59,13 @@ def test_types_come_back_not_only_their_text() -> None:
 def test_fields_added_since_then_are_unknown_and_fields_dropped_since_then_are_ignored() -> None:
     raw = stored(samples.DRIFTED)
     raw["colour"] = "red"
-    for name in ("sigma", "cause", "repair", "baseline_bins", "drift_since_at"):
+    grouped = ("restart", "raised_by", "opinions")
+    for name in (*grouped, "sigma", "cause", "repair", "baseline_bins", "drift_since_at"):
         del raw["evidence"][name]
     evidence = verdict_from_json(raw).evidence
     assert (evidence.sigma, evidence.cause, evidence.repair) == (None, None, None)
     assert (evidence.baseline_bins, evidence.drift_since_at) == ((), None)
+    assert (evidence.restart, evidence.raised_by, evidence.opinions) == (None, None, ())
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.core.claims import Series
-from monitor.core.verdicts import BinEstimate, Cause, Direction, Restart, Status
+from monitor.core.verdicts import BinEstimate, Cause, Direction, Opinion, Restart, Status
 from monitor.notify.messages import Message, as_plain_text, picture_name, render
 from tests.notify import verdict_samples as samples
 from tests.notify.slack_stub import check_message
@@ -276,3 +276,29 @@ def test_a_baseline_of_long_ago_is_not_why_an_episode_ended() -> None:
     before = replace(RESTART, taken_at=samples.NOW - timedelta(days=30))
     verdict = samples.with_evidence(samples.OK, restart=before)
     assert render(samples.resolved(verdict)) == render(samples.resolved())
+
+
+ADWIN = Opinion("adwin", 1, 8400, samples.NOW - timedelta(days=3))
+
+
+@pytest.mark.parametrize(
+    ("raised_by", "opinions", "said"),
+    [
+        ("e_process", (), "8,400 labels seen since the baseline.\n"),
+        (
+            "e_process",
+            (ADWIN, Opinion("kswin", 0, 8400, None)),
+            "Second opinions: adwin found a change in the cohort of 11 Mar 2026; kswin found none.",
+        ),
+        (
+            "adwin",
+            (ADWIN,),
+            "How sure: found by adwin, which promises no rate of false alarms; the policy leaves",
+        ),
+    ],
+)
+def test_who_found_it_and_what_the_others_say(
+    raised_by: str, opinions: tuple[Opinion, ...], said: str
+) -> None:
+    verdict = samples.with_evidence(samples.DRIFTED, raised_by=raised_by, opinions=opinions)
+    assert said in as_plain_text(render(samples.fired(verdict)))

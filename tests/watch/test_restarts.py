@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from monitor.core.events import ChangeEvent, ChangeKind
-from monitor.core.policies import Cadence, FirstLabels, Policy
+from monitor.core.policies import Cadence, DetectorName, FirstLabels, Policy
 from monitor.core.restarts import ACCEPTED, RESET
 from monitor.store.announcements import Decision
 from monitor.store.history import HistoryStore
@@ -162,3 +162,18 @@ def test_a_change_that_restarts_nothing_asks_for_a_judgement_even_when_told_late
     assert watched.rows("SELECT taken_at, restarts FROM audit.changes") == [
         (day(14) + timedelta(milliseconds=1), False)
     ]
+
+
+def test_second_opinions_find_the_same_in_a_process_that_was_restarted(engine: Engine) -> None:
+    asked = (DetectorName.E_PROCESS, DetectorName.ADWIN, DetectorName.PAGE_HINKLEY)
+    policy = replace(POLICY, detectors=asked, segments=())
+    _, given, _ = backtest(EVENTS, lambda _: policy)
+    watched = Watched.over(engine, EVENTS, policy)
+    for n in range(3, DAYS, 3):
+        watched.tick(day(n))
+        watched.restart()
+    found = watched.verdicts()
+    assert found == flat(given)[: len(found)]
+    opinions = found[-1][5]["opinions"]
+    assert [each["name"] for each in opinions] == ["adwin", "page_hinkley"]
+    assert any(each["findings"] for each in opinions)
