@@ -27,6 +27,8 @@ from monitor.core.metrics import metrics, reliability_bins
 from monitor.core.policies import DetectorName, FirstLabels
 from monitor.core.recalibration import best_repair
 from monitor.core.restarts import restart_words
+from monitor.core.score_shift import measure_score_shift
+from monitor.core.selection import labelled_selectively
 from monitor.core.verdicts import (
     Cause,
     Direction,
@@ -44,6 +46,8 @@ if TYPE_CHECKING:
 
     from monitor.core.bins import BinCounts
     from monitor.core.policies import Policy
+    from monitor.core.score_shift import ScoreShift
+    from monitor.core.selection import Selection
 
 BINS_SHOWN = 15
 
@@ -57,6 +61,8 @@ def judge(state: SeriesState, evaluated_at: datetime) -> Verdict:
         start_at, end_at = moment(state.window[0].start_s), moment(state.window[-1].end_s)
     evidence = _evidence(state, window)
     status, reason = _conclusion(state, window, evidence, evaluated_at)
+    if status is not Status.NO_DATA:
+        reason = " ".join([reason, *_warnings(evidence)])
     if status is Status.DRIFTED:
         evidence = replace(evidence, repair=_repair(state))
     else:
@@ -78,6 +84,37 @@ def _conclusion(
     if (lacking := _lacking(state.baseline.counts, window, policy)) is not None:
         return Status.INSUFFICIENT, lacking
     return Status.OK, _fine(state, evidence)
+
+
+def score_shift(state: SeriesState) -> ScoreShift | None:
+    """The window's predictions against the baseline's by score, labelled or not."""
+    if state.baseline is None:
+        return None
+    before, now = state.baseline.cohorts, state.window
+    return measure_score_shift(
+        [c.counts for c in before], [c.counts for c in now], test_small=False
+    )
+
+
+def has_shifted(state: SeriesState) -> bool:
+    """Whether scores have shifted since the baseline: a reason to look, never an alert."""
+    found = score_shift(state)
+    return found is not None and found.shifted
+
+
+def _selection(state: SeriesState, window: BinCounts) -> Selection | None:
+    """Labelled against unlabelled predictions of the window; None where all have a label."""
+    if window.n_labelled in {0, window.n_predicted}:
+        return None
+    found = labelled_selectively([c.counts for c in state.window], test_small=False)
+    return None if found.insufficient else found
+
+
+def _warnings(evidence: Evidence) -> list[str]:
+    """What a reader of the reason must know besides."""
+    shift, selection = evidence.score_shift, evidence.selection
+    said = [shift.reason] if shift is not None and shift.shifted else []
+    return said + ([selection.warning] if selection is not None and selection.warning else [])
 
 
 def _lacking(baseline: BinCounts, window: BinCounts, policy: Policy) -> str | None:
@@ -191,6 +228,8 @@ def _evidence(state: SeriesState, window: BinCounts) -> Evidence:
         repair=None,
         sample_rate=policy.sample_ppm / 1e6,
         restart=state.restart,
+        score_shift=score_shift(state),
+        selection=_selection(state, window),
         raised_by=None if state.alarm is None else str(state.alarm.raised_by),
         opinions=tuple(
             Opinion(

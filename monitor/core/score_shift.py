@@ -8,6 +8,7 @@ traffic under an honest map is no drift of calibration, only a reason to look at
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import comb
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -39,7 +40,8 @@ class ScoreShift:
     nothing changed and rows were independent, (bins - 1)(1/n + 1/m); psi_by_chance_99: its 99th
     percentile. total_variation: share of the rows that would have to move; mean_change: of the
     score, from bin middles. p_value: by permutation of cohorts; NaN where they are too few, as
-    `reason` says. shifted: large and not by chance; a reason to look, not an alert.
+    `reason` says, or where a small PSI was not tested. shifted: large and not by chance; a reason
+    to look, not an alert.
     """
 
     psi: float
@@ -53,7 +55,11 @@ class ScoreShift:
 
 
 def measure_score_shift(
-    before: Sequence[BinCounts], now: Sequence[BinCounts], *, level: float = LEVEL
+    before: Sequence[BinCounts],
+    now: Sequence[BinCounts],
+    *,
+    level: float = LEVEL,
+    test_small: bool = True,
 ) -> ScoreShift | None:
     """Compare predictions, labelled or not, of baseline and window cohorts; None under 200 a side.
 
@@ -63,6 +69,7 @@ def measure_score_shift(
     both sides together, so that a permutation leaves them as they are. The p value is the share of
     choices of as many cohorts whose PSI is as large: valid for cohorts that could be exchanged,
     whatever the wobble within one. A weekly rhythm breaks this unless both sides hold whole weeks.
+    Without `test_small` a PSI too small to be a shift is not tested, which saves most of the work.
     """
     rows = [np.array([c.predicted for c in side]).reshape(-1, N_BINS) for side in (before, now)]
     cohorts = np.vstack([side[side.sum(axis=1) > 0] for side in rows]).astype(np.int64)
@@ -71,15 +78,18 @@ def measure_score_shift(
         return None
     owner = equal_mass_bins(cohorts.sum(axis=0), BINS)
     counts = merged_bins(cohorts, owner)
-    chosen = splits(len(counts), int((rows[1].sum(axis=1) > 0).sum()))
-    all_psi = _psi(chosen.astype(np.float64), counts)
-    decided = len(chosen) * level >= 1
-    p = float(p_values(all_psi[:, None])[0, 0]) if decided else float("nan")
+    n_now = int((rows[1].sum(axis=1) > 0).sum())
+    follows = np.arange(len(counts)) >= len(counts) - n_now
+    psi = float(_psi(follows[None, :].astype(np.float64), counts)[0])
+    decided, p = comb(len(counts), n_now) * level >= 1, float("nan")
+    if decided and (test_small or psi >= MIN_PSI):
+        chosen = splits(len(counts), n_now)
+        p = float(p_values(_psi(chosen.astype(np.float64), counts)[:, None])[0, 0])
     moved = _share(rows[1], owner) - _share(rows[0], owner)
     middle = (np.concatenate([[0.0], EDGES[:-1]]) + EDGES) / 2
     mean = float(rows[1].sum(axis=0) @ middle / m - rows[0].sum(axis=0) @ middle / n)
     noise, free = 1 / n + 1 / m, counts.shape[1] - 1
-    psi, distance = float(all_psi[0]), float(np.abs(moved).sum() / 2)
+    distance = float(np.abs(moved).sum() / 2)
     shifted = p <= level and psi >= MIN_PSI
     top = float(noise * chi2.ppf(0.99, free)) if free else 0.0
     reason = _words(psi, noise * free, mean, shifted=shifted, decided=decided)

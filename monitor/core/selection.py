@@ -52,7 +52,9 @@ class Selection:
     insufficient: str | None
 
 
-def labelled_selectively(cohorts: Sequence[BinCounts], *, level: float = LEVEL) -> Selection:
+def labelled_selectively(
+    cohorts: Sequence[BinCounts], *, level: float = LEVEL, test_small: bool = True
+) -> Selection:
     """Compare labelled and unlabelled score histograms over mature cohorts.
 
     Conditional score test, stratified by cohort (Mantel and Haenszel 1959; Birch 1965): of the
@@ -61,7 +63,8 @@ def labelled_selectively(cohorts: Sequence[BinCounts], *, level: float = LEVEL) 
     excesses, which holds for any scatter about no selection. With fewer, the statistic is divided
     by the quasi-likelihood dispersion, at least 1 (McCullagh 1983), and compared with F: too bold
     where cohorts scatter along one direction. Effects are of the histograms over at most 10
-    equal-mass bins.
+    equal-mass bins. Without `test_small` a distance too small for a warning is not tested: its
+    p_value and dispersion are NaN.
     """
     predicted = np.array([c.predicted for c in cohorts], dtype=np.int64).reshape(-1, N_BINS)
     labelled = np.array([c.labelled for c in cohorts], dtype=np.int64).reshape(-1, N_BINS)
@@ -76,7 +79,6 @@ def labelled_selectively(cohorts: Sequence[BinCounts], *, level: float = LEVEL) 
         )
     owner = equal_mass_bins(predicted.sum(axis=0), BINS)
     all_, with_label = merged_bins(predicted, owner), merged_bins(labelled, owner)
-    p_value, dispersion = _score_test(all_, with_label, level)
     weight = rows[0][mixed] * rows[1][mixed] / (rows[0][mixed] + rows[1][mixed])
     weight = weight / weight.sum()
     yes = weight @ (with_label / with_label.sum(axis=1, keepdims=True))
@@ -87,6 +89,9 @@ def labelled_selectively(cohorts: Sequence[BinCounts], *, level: float = LEVEL) 
     psi = float((yes - no) @ np.log((yes + half) / (no + half)))
     middle = _mean_scores(predicted.sum(axis=0), owner)
     higher = float((yes - no) @ middle)
+    p_value, dispersion = float("nan"), float("nan")
+    if test_small or distance >= MIN_DISTANCE:
+        p_value, dispersion = _score_test(all_, with_label, level)
     found = p_value <= level and distance >= MIN_DISTANCE
     warning = _warning(distance, higher) if found else None
     return Selection(p_value, distance, psi, higher, dispersion, warning, None)

@@ -8,11 +8,14 @@ with its name.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
+from typing import TypeVar
 
 from monitor.core.claims import Series
+from monitor.core.score_shift import ScoreShift
+from monitor.core.selection import Selection
 from monitor.core.verdicts import (
     BinEstimate,
     Cause,
@@ -27,6 +30,7 @@ from monitor.core.verdicts import (
 )
 
 Json = Mapping[str, object]
+Flat = TypeVar("Flat")
 
 _METRICS = tuple(field.name for field in fields(Metrics) if field.name != "n")
 
@@ -79,6 +83,8 @@ def evidence_from_json(raw: Json) -> Evidence:
         restart=restart_from_json(_mapping(raw, "restart")) if raw.get("restart") else None,
         raised_by=_text(raw, "raised_by") if raw.get("raised_by") else None,
         opinions=tuple(_opinion(row) for row in _rows(raw, "opinions")),
+        score_shift=_maybe_flat(raw, "score_shift", ScoreShift),
+        selection=_maybe_flat(raw, "selection", Selection),
     )
 
 
@@ -96,6 +102,14 @@ def restart_from_json(raw: Json) -> Restart:
 
 def _metrics(raw: Json) -> Metrics:
     return Metrics(n=_count(raw, "n"), **{name: _number(raw, name) for name in _METRICS})
+
+
+def _maybe_flat(raw: Json, name: str, kind: Callable[..., Flat]) -> Flat | None:
+    """A dataclass of numbers, texts and booleans, if it is there; null numbers are NaN."""
+    if not raw.get(name):
+        return None
+    row = _mapping(raw, name)
+    return kind(**{field.name: _PLAIN[str(field.type)](row, field.name) for field in fields(kind)})  # type: ignore[arg-type]  # a dataclass
 
 
 def _opinion(raw: Json) -> Opinion:
@@ -182,5 +196,26 @@ def _maybe(raw: Json, name: str) -> float | None:
     return None if raw.get(name) is None else _number(raw, name)
 
 
+def _boolean(raw: Json, name: str) -> bool:
+    value = raw.get(name)
+    if not isinstance(value, bool):
+        raise _wrong(raw, name, "true or false")
+    return value
+
+
+def _maybe_text(raw: Json, name: str) -> str | None:
+    return None if raw.get(name) is None else _text(raw, name)
+
+
 def _wrong(raw: Json, name: str, expected: str) -> ValueError:
     return ValueError(f"a verdict's {name} must be {expected}, not {raw.get(name)!r}")
+
+
+_PLAIN: dict[str, Callable[[Json, str], object]] = {
+    "float": _number,
+    "int": _count,
+    "bool": _boolean,
+    "str": _text,
+    "str | None": _maybe_text,
+}
+"""How a field is read back, by its type as its dataclass writes it."""

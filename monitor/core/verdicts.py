@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
     from monitor.core.claims import Series
+    from monitor.core.score_shift import ScoreShift
+    from monitor.core.selection import Selection
 
 
 class Status(StrEnum):
@@ -149,6 +151,8 @@ class Evidence:
     sample_rate: share of the traffic that all counts here are of.
     restart: what the present baseline, or the one being collected, was started again by.
     raised_by: detector that raised the alarm that holds; opinions: of the second opinions asked.
+    score_shift: all scores of the window's predictions against the baseline's, labelled or not;
+    selection: labelled against unlabelled ones of the window. Both None where there is too little.
     """
 
     e_value: float | None
@@ -175,6 +179,8 @@ class Evidence:
     restart: Restart | None = None
     raised_by: str | None = None
     opinions: tuple[Opinion, ...] = ()
+    score_shift: ScoreShift | None = None
+    selection: Selection | None = None
 
 
 @dataclass(frozen=True, slots=True)

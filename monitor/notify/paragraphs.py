@@ -212,7 +212,16 @@ def behind_it(verdict: Verdict) -> str:
     return (
         f"{labels} labels, {covered} of the predictions made "
         f"{moment(verdict.window_start_at)} to {moment(verdict.window_end_at)}.{whole}"
+        f"{_beside(verdict.evidence)}"
     )
+
+
+def _beside(evidence: Evidence) -> str:
+    """Warnings: scores have shifted, labels are chosen; empty without any."""
+    shift, selection = evidence.score_shift, evidence.selection
+    said = [shift.reason] if shift is not None and shift.shifted else []
+    said += [selection.warning] if selection is not None and selection.warning else []
+    return "".join(f" {one}" for one in said)
 
 
 def what_to_do(evidence: Evidence) -> str:

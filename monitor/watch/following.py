@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from monitor.core.episodes import Decision, Episode, closed, decide
-from monitor.core.evaluation import judge
+from monitor.core.evaluation import has_shifted, judge
 from monitor.core.folding import Baseline, SeriesState, begin, moment, step
 from monitor.core.policies import Cadence
 from monitor.core.restarts import Announcement, restart_words, restarted
@@ -99,11 +99,16 @@ def take(followed: Followed, said: Announcement) -> tuple[Followed, Judged | Non
 def follow(
     followed: Followed, cohort: Cohort, changed_at: Sequence[datetime] = ()
 ) -> tuple[Followed, Judged | None]:
-    """Take in one more cohort, and judge if the cadence or a change asks for it."""
+    """Take in one more cohort, and judge if the cadence, a change or shifted scores ask for it.
+
+    A shift asks once, when it is first seen.
+    """
     policy = followed.state.policy
     at = matures_at(cohort, policy)
     after = replace(followed, state=step(followed.state, cohort))
-    if not is_due(policy.cadence, followed.judged_at, at, changed_at):
+    if not is_due(policy.cadence, followed.judged_at, at, changed_at) and not (
+        has_shifted(after.state) and not has_shifted(followed.state)
+    ):
         return after, None
     return _judged(after, at)
 

@@ -12,6 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.core.claims import Series
+from monitor.core.score_shift import ScoreShift
+from monitor.core.selection import Selection
 from monitor.core.verdicts import BinEstimate, Cause, Direction, Opinion, Restart, Status
 from monitor.notify.messages import Message, as_plain_text, picture_name, render
 from tests.notify import verdict_samples as samples
@@ -302,3 +304,16 @@ def test_who_found_it_and_what_the_others_say(
 ) -> None:
     verdict = samples.with_evidence(samples.DRIFTED, raised_by=raised_by, opinions=opinions)
     assert said in as_plain_text(render(samples.fired(verdict)))
+
+
+def test_warnings_stand_with_what_the_verdict_rests_on() -> None:
+    shift = ScoreShift(
+        0.3, 0.01, 0.02, 0.2, 0.1, 0.001, shifted=True, reason="Scores have shifted."
+    )
+    selection = Selection(1e-6, 0.2, 0.3, 0.1, 1.0, "Labels are selective.", None)
+    verdict = samples.with_evidence(samples.DRIFTED, score_shift=shift, selection=selection)
+    text = as_plain_text(render(samples.fired(verdict)))
+    assert " UTC. Scores have shifted. Labels are selective.\n" in text
+    quiet = replace(shift, shifted=False), replace(selection, warning=None)
+    verdict = samples.with_evidence(samples.DRIFTED, score_shift=quiet[0], selection=quiet[1])
+    assert render(samples.fired(verdict)) == render(samples.fired())
