@@ -144,7 +144,7 @@ def print_status(console: Console, found: Json) -> None:
             _named(one["model"], one["version"]),
             one["segment"] or "all",
             f"[{_COLOURS[one['status']]}]{one['status']}[/]",
-            _figure(one["ece_debiased"]),
+            _with_interval(one["ece_debiased"], one["ece_debiased_low"], one["ece_debiased_high"]),
             _figure(one["baseline_ece_debiased"]),
             str(one["labels"]),
             one["evaluated_at"],
@@ -163,8 +163,10 @@ def print_status(console: Console, found: Json) -> None:
 
 def _standing_json(standing: Standing) -> Json:
     window, before = standing.evidence.get("window"), standing.evidence.get("baseline")
+    ranked = standing.evidence.get("ranking")
     now = window if isinstance(window, dict) else {}
     then = before if isinstance(before, dict) else {}
+    rank = ranked if isinstance(ranked, dict) else {}
     episode = standing.episode
     return {
         "model": standing.series.model,
@@ -177,6 +179,17 @@ def _standing_json(standing: Standing) -> Json:
         "labels": now.get("n"),
         "ece_15": now.get("ece_15"),
         "ece_debiased": now.get("ece_debiased"),
+        "ece_debiased_low": now.get("ece_debiased_low"),
+        "ece_debiased_high": now.get("ece_debiased_high"),
+        "gap": now.get("gap"),
+        "slope": now.get("slope"),
+        "brier": now.get("brier"),
+        "auroc": now.get("auroc"),
+        "auroc_low": rank.get("auroc_low"),
+        "auroc_high": rank.get("auroc_high"),
+        "use": rank.get("use"),
+        "direction": standing.evidence.get("direction"),
+        "cause": standing.evidence.get("cause"),
         "baseline_ece_debiased": then.get("ece_debiased"),
         "episode": None
         if episode is None
@@ -191,6 +204,12 @@ def _standing_json(standing: Standing) -> Json:
 
 def _named(model: object, version: object) -> str:
     return f"{model} {version}" if version else str(model)
+
+
+def _with_interval(value: object, low: object, high: object) -> str:
+    if not isinstance(low, float) or not isinstance(high, float):
+        return _figure(value)
+    return f"{_figure(value)} ({_figure(low)} to {_figure(high)})"
 
 
 def _figure(value: object) -> str:

@@ -11,6 +11,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from monitor.core import shift as shifts
+from monitor.core.bin_tests import classify
+from monitor.core.estimates import estimates, is_useless, ranking
 from monitor.core.folding import (
     Alarm,
     SeriesState,
@@ -37,6 +39,7 @@ from monitor.core.verdicts import (
     Repair,
     Status,
     Verdict,
+    WrongBin,
     rfc3339,
 )
 from monitor.core.wording import direction_words
@@ -50,6 +53,7 @@ if TYPE_CHECKING:
     from monitor.core.selection import Selection
 
 BINS_SHOWN = 15
+WORST_BINS = 3
 
 
 def judge(state: SeriesState, evaluated_at: datetime) -> Verdict:
@@ -64,7 +68,7 @@ def judge(state: SeriesState, evaluated_at: datetime) -> Verdict:
     if status is not Status.NO_DATA:
         reason = " ".join([reason, *_warnings(evidence)])
     if status is Status.DRIFTED:
-        evidence = replace(evidence, repair=_repair(state))
+        evidence = replace(evidence, repair=_repair(state), estimates=estimates(window))
     else:
         evidence = replace(evidence, direction=None)
     return Verdict(state.series, status, reason, evaluated_at, start_at, end_at, evidence)
@@ -114,6 +118,8 @@ def _warnings(evidence: Evidence) -> list[str]:
     """What a reader of the reason must know besides."""
     shift, selection = evidence.score_shift, evidence.selection
     said = [shift.reason] if shift is not None and shift.shifted else []
+    if evidence.ranking is not None and is_useless(evidence.ranking):
+        said.append(evidence.ranking.reason)
     return said + ([selection.warning] if selection is not None and selection.warning else [])
 
 
@@ -185,7 +191,7 @@ def _fine(state: SeriesState, evidence: Evidence) -> str:
 
 
 def _evidence(state: SeriesState, window: BinCounts) -> Evidence:
-    """Everything but the repair, which is fitted for a drift alone."""
+    """Everything but the repair and the estimates that are made for a drift alone."""
     policy = state.policy
     now = metrics(window) if window.n_labelled else None
     before = state.baseline_metrics
@@ -198,6 +204,7 @@ def _evidence(state: SeriesState, window: BinCounts) -> Evidence:
             [c.counts for c in state.window],
         )
     bins = reliability_bins(window, BINS_SHOWN) if now else ()
+    wrong = [test for test in classify(bins) if test.off]
     log_m, since_s = _standing(state)
     direction: Direction | None = shifts.direction_of(before, now) if before and now else None
     cause: Cause | None = (
@@ -224,10 +231,15 @@ def _evidence(state: SeriesState, window: BinCounts) -> Evidence:
         baseline_bins=(
             reliability_bins(state.baseline.counts, BINS_SHOWN) if state.baseline and before else ()
         ),
-        worst_bins=shifts.worst_bins(bins),
+        worst_bins=tuple(test.bin for test in wrong[:WORST_BINS]),
         repair=None,
         sample_rate=policy.sample_ppm / 1e6,
         restart=state.restart,
+        ranking=ranking(window) if now else None,
+        wrong_bins=tuple(
+            WrongBin(test.bin.lower, test.bin.upper, test.direction, test.misplaced, test.adjusted)
+            for test in wrong
+        ),
         score_shift=score_shift(state),
         selection=_selection(state, window),
         raised_by=None if state.alarm is None else str(state.alarm.raised_by),

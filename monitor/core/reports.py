@@ -11,12 +11,16 @@ import math
 from dataclasses import asdict
 from typing import TYPE_CHECKING, NotRequired, TypedDict
 
+from monitor.core.bin_tests import classify
 from monitor.core.claims import WHOLE, Series
+from monitor.core.estimates import estimates, ranking
 from monitor.core.metrics import metrics, reliability_bins
+from monitor.core.selection import labelled_selectively
+from monitor.core.verdicts import Direction
 from monitor.core.wording import amount, one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from monitor.core.bins import BinCounts
 
@@ -25,20 +29,39 @@ FEW_LABELS = 500
 BAR = 20
 _ROWS = (
     ("ECE, debiased", "ece_debiased"),
-    ("ECE, 10 / 15 / 20 bins", "ece_15"),
+    ("RMS error, debiased", "rms_error"),
+    ("smooth ECE", "smooth_ece"),
+    ("ECE, raw, 10 / 15 / 20 bins", "ece_15"),
+    ("ECE, equal mass, raw / debiased", "ece_equal_mass"),
+    ("ACE, 15 bins", "ace"),
     ("MCE, 15 bins", "mce_15"),
+    ("mean score - base rate", "gap"),
+    ("slope (honest: 1)", "slope"),
+    ("intercept (honest: 0)", "intercept"),
     ("Brier", "brier"),
+    ("Brier: rel. - res. + uncertainty", "brier_reliability"),
     ("log loss", "log_loss"),
     ("AUROC", "auroc"),
-    ("mean score", "mean_score"),
-    ("base rate", "base_rate"),
-    ("slope", "slope"),
-    ("intercept", "intercept"),
+    ("variance explained", "resolution_share"),
+    ("sharpness", "sharpness"),
 )
+_TOGETHER = {
+    "ece_15": (("ece_10", "ece_15", "ece_20"), "{} / {} / {}"),
+    "ece_equal_mass": (("ece_equal_mass", "ece_equal_mass_debiased"), "{} / {}"),
+    "gap": (("mean_score", "base_rate", "gap"), "{} - {} = {}"),
+    "brier_reliability": (
+        ("brier_reliability", "brier_resolution", "brier_uncertainty"),
+        "{} - {} + {}",
+    ),
+}
+"""Metrics that one row shows together. Brier's: reliability - resolution + uncertainty."""
 
 
 class ReportBin(TypedDict):
-    """One equal-width bin, (lower, upper]; null estimates where it is empty."""
+    """One equal-width bin, (lower, upper]; null estimates where it is empty.
+
+    wrong: overconfident or underconfident, where the tests of all bins together say so (5 %).
+    """
 
     lower: float
     upper: float
@@ -47,12 +70,14 @@ class ReportBin(TypedDict):
     observed: float | None
     ci_low: float | None
     ci_high: float | None
+    wrong: str | None
 
 
 class SeriesReport(TypedDict):
-    """Estimates of one series; `metrics` holds every field of `Metrics` but n.
+    """Estimates of one series; `metrics` holds every number of `Metrics`, `Estimates`, `Ranking`.
 
-    version is null where versions are pooled, segment where it is all the traffic.
+    use says whether the scores tell outcomes apart, use_reason why; warnings are sentences. version
+    is null where versions are pooled, segment where it is all the traffic.
     """
 
     model: str
@@ -61,23 +86,42 @@ class SeriesReport(TypedDict):
     segment: str | None
     n: int
     metrics: dict[str, float | None]
+    use: str
+    use_reason: str
+    warnings: list[str]
     bins: list[ReportBin]
     coverage: NotRequired[float | None]
 
 
 def series_report(
-    series: Series, counts: BinCounts, *, pooled: bool = False, with_coverage: bool = False
+    series: Series,
+    counts: BinCounts,
+    *,
+    pooled: bool = False,
+    with_coverage: bool = False,
+    cohorts: Sequence[BinCounts] = (),
 ) -> SeriesReport:
-    """Report of one series; `pooled` counts hold all versions, so none is named."""
-    estimates = asdict(metrics(counts))
-    n = estimates.pop("n")
+    """Report of one series; `pooled` counts hold all versions, so none is named.
+
+    cohorts: the same rows by day, where days are known, to see whether labels are chosen.
+    """
+    rank = asdict(ranking(counts))
+    use, use_reason = rank.pop("use"), rank.pop("reason")
+    found = asdict(metrics(counts)) | asdict(estimates(counts)) | rank
+    n = found.pop("n")
+    bins = reliability_bins(counts)
+    wrong = {test.bin.lower: str(test.direction) for test in classify(bins) if test.off}
+    selection = labelled_selectively(cohorts)
     report = SeriesReport(
         model=series.model,
         version=None if pooled else series.version,
         claim=series.claim,
         segment=None if series.segment == WHOLE else series.segment,
         n=n,
-        metrics={name: _number(value) for name, value in estimates.items()},
+        metrics={name: _number(value) for name, value in found.items()},
+        use=use,
+        use_reason=use_reason,
+        warnings=[selection.warning] if selection.warning else [],
         bins=[
             ReportBin(
                 lower=b.lower,
@@ -87,8 +131,9 @@ def series_report(
                 observed=_number(b.observed),
                 ci_low=_number(b.ci_low),
                 ci_high=_number(b.ci_high),
+                wrong=wrong.get(b.lower),
             )
-            for b in reliability_bins(counts)
+            for b in bins
         ],
     )
     if with_coverage:
@@ -135,27 +180,41 @@ def _head(report: SeriesReport) -> list[str]:
     lines = [f"### {', '.join(one_line(part) for part in name)}", "", f"{labels}."]
     if 0 < report["n"] < FEW_LABELS:
         lines.append("Few labels: read the intervals, not the numbers.")
-    return [*lines, verdict_in_words(report)]
+    lines += [verdict_in_words(report), report["use_reason"]]
+    wrong = [_wrong_bin(b) for b in report["bins"] if b["wrong"]]
+    if wrong:
+        lines.append(f"Wrong bins, all tested together: {'; '.join(wrong)}.")
+    elif report["n"]:
+        lines.append("No single bin is shown to be wrong, all tested together.")
+    return [*lines, *report["warnings"]]
+
+
+def _wrong_bin(b: ReportBin) -> str:
+    side = "too high" if b["wrong"] == Direction.OVERCONFIDENT else "too low"
+    return f"{b['lower']:.3f} to {b['upper']:.3f} {side}"
 
 
 def _bin_table(report: SeriesReport) -> list[str]:
     """Bins that hold labels, and how to read them."""
     scale = f"0{' ' * (BAR - 2)}1"
     lines = [
-        "`=` observed rate, `^` promised rate, `<<` promised rate outside the interval.",
+        "`=` observed rate, `^` promised rate. Off: promised is outside this bin's own interval;",
+        "high, low: the scores are shown to be so, all bins tested together.",
         "",
-        f"| score         |    labels | promised | observed | 95 % interval   | {scale} | off |",
-        f"|{15 * '-'}|{10 * '-'}:|{9 * '-'}:|{9 * '-'}:|{17 * '-'}|{(BAR + 2) * '-'}|-----|",
+        f"| score         |    labels | promised | observed | 95 % interval   | {scale} | off  |",
+        f"|{15 * '-'}|{10 * '-'}:|{9 * '-'}:|{9 * '-'}:|{17 * '-'}|{(BAR + 2) * '-'}|------|",
     ]
     for b in report["bins"]:
         values = (b["mean_score"], b["observed"], b["ci_low"], b["ci_high"])
         promised, observed, low, high = (math.nan if v is None else v for v in values)
         if not b["n"]:
             continue
-        off = "   " if low <= promised <= high else "<< "
+        off = "" if low <= promised <= high else "off"
+        if b["wrong"]:
+            off = "high" if b["wrong"] == Direction.OVERCONFIDENT else "low"
         lines.append(
             f"| {b['lower']:.3f} - {b['upper']:.3f} | {b['n']:>9,} | {promised:>8.4f} "
-            f"| {observed:>8.4f} | {low:.4f} - {high:.4f} | {_bar(promised, observed)} | {off} |"
+            f"| {observed:>8.4f} | {low:.4f} - {high:.4f} | {_bar(promised, observed)} | {off:<4} |"
         )
     return lines
 
@@ -169,19 +228,20 @@ def _bar(promised: float, observed: float) -> str:
 
 def _metric_table(report: SeriesReport) -> list[str]:
     values = report["metrics"]
-    lines = [f"| {'metric':<22} | {'value':<28} |", f"|{'-' * 24}|{'-' * 30}|"]
+    lines = [f"| {'metric':<32} | {'value':<28} |", f"|{'-' * 34}|{'-' * 30}|"]
     for label, name in _ROWS:
-        lines.append(f"| {label:<22} | {_metric(values, name):<28} |")
+        lines.append(f"| {label:<32} | {_metric(values, name):<28} |")
     return lines
 
 
 def _metric(values: Mapping[str, float | None], name: str) -> str:
     """Value with its interval, where it has one."""
-    if name == "ece_15":
-        return " / ".join(_said(values[f"ece_{bins}"]) for bins in (10, 15, 20))
+    if name in _TOGETHER:
+        names, form = _TOGETHER[name]
+        return form.format(*(_said(values[each]) for each in names))
     value, error = values[name], values.get(f"{name}_se")
     low, high = values.get(f"{name}_low"), values.get(f"{name}_high")
-    if value is not None and error is not None:
+    if value is not None and error is not None and low is None:
         low, high = value - 1.96 * error, value + 1.96 * error
     if low is None or high is None:
         return _said(value)

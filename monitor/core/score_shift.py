@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from monitor.core.bins import BinCounts
 
+NAN = float("nan")
 BINS = 10
 LEVEL = 0.01
 MIN_PSI = 0.1
@@ -81,7 +82,7 @@ def measure_score_shift(
     n_now = int((rows[1].sum(axis=1) > 0).sum())
     follows = np.arange(len(counts)) >= len(counts) - n_now
     psi = float(_psi(follows[None, :].astype(np.float64), counts)[0])
-    decided, p = comb(len(counts), n_now) * level >= 1, float("nan")
+    decided, p = comb(len(counts), n_now) * level >= 1, NAN
     if decided and (test_small or psi >= MIN_PSI):
         chosen = splits(len(counts), n_now)
         p = float(p_values(_psi(chosen.astype(np.float64), counts)[:, None])[0, 0])

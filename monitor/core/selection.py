@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from monitor.core.bins import BinCounts
 
+NAN = float("nan")
 BINS = 10
 LEVEL = 0.001
 MIN_DISTANCE = 0.1
@@ -89,7 +90,7 @@ def labelled_selectively(
     psi = float((yes - no) @ np.log((yes + half) / (no + half)))
     middle = _mean_scores(predicted.sum(axis=0), owner)
     higher = float((yes - no) @ middle)
-    p_value, dispersion = float("nan"), float("nan")
+    p_value, dispersion = NAN, NAN
     if test_small or distance >= MIN_DISTANCE:
         p_value, dispersion = _score_test(all_, with_label, level)
     found = p_value <= level and distance >= MIN_DISTANCE
@@ -136,7 +137,7 @@ def _mean_scores(predicted: NDArray[np.int64], owner: NDArray[np.int64]) -> NDAr
 
 
 def _insufficient(why: str) -> Selection:
-    nan = float("nan")
+    nan = NAN
     return Selection(nan, nan, nan, nan, nan, None, why)
 
 

@@ -16,7 +16,7 @@ from monitor.core.arrival import COMPLETE, Arrival
 from monitor.core.calibration_map import Cells, features, fit, prior
 from monitor.core.debiased_ece import PRIOR_ROWS, Z_ONE_CHANGE, Z_UPPER, MassBins, debiased_size
 from monitor.core.logistic import sigmoid
-from monitor.core.verdicts import BinEstimate, Cause, Direction, Metrics
+from monitor.core.verdicts import Cause, Direction, Metrics
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 SHIFT_BINS = 15
 SHIFT_BIN_LABELS = 40
-WORST_BINS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,9 +153,3 @@ def direction_of(before: Metrics, now: Metrics) -> Direction:
     if abs(now.gap) >= 0.5 * now.ece_debiased or not np.isfinite(now.slope):
         return Direction.OVERCONFIDENT if now.gap > 0 else Direction.UNDERCONFIDENT
     return Direction.OVERCONFIDENT if now.slope < 1 else Direction.UNDERCONFIDENT
-
-
-def worst_bins(bins: Sequence[BinEstimate]) -> tuple[BinEstimate, ...]:
-    """At most 3 bins whose mean score lies outside the interval of what was observed."""
-    wrong = [b for b in bins if b.n and not b.ci_low <= b.mean_score <= b.ci_high]
-    return tuple(sorted(wrong, key=lambda b: -abs(b.mean_score - b.observed))[:WORST_BINS])

@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from monitor.core.claims import Series
+from monitor.core.estimates import Estimates, Ranking
 from monitor.core.score_shift import ScoreShift
 from monitor.core.selection import Selection
 from monitor.core.verdicts import (
@@ -27,6 +28,7 @@ from monitor.core.verdicts import (
     Restart,
     Status,
     Verdict,
+    WrongBin,
 )
 
 Json = Mapping[str, object]
@@ -85,6 +87,18 @@ def evidence_from_json(raw: Json) -> Evidence:
         opinions=tuple(_opinion(row) for row in _rows(raw, "opinions")),
         score_shift=_maybe_flat(raw, "score_shift", ScoreShift),
         selection=_maybe_flat(raw, "selection", Selection),
+        ranking=_maybe_flat(raw, "ranking", Ranking),
+        estimates=_maybe_flat(raw, "estimates", Estimates),
+        wrong_bins=tuple(
+            WrongBin(
+                lower=_number(row, "lower"),
+                upper=_number(row, "upper"),
+                direction=Direction(_text(row, "direction")),
+                misplaced=_number(row, "misplaced"),
+                p_value=_number(row, "p_value"),
+            )
+            for row in _rows(raw, "wrong_bins")
+        ),
     )
 
 

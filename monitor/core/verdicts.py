@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
     from monitor.core.claims import Series
+    from monitor.core.estimates import Estimates, Ranking
     from monitor.core.score_shift import ScoreShift
     from monitor.core.selection import Selection
 
@@ -139,6 +140,21 @@ class Opinion:
 
 
 @dataclass(frozen=True, slots=True)
+class WrongBin:
+    """A bin of the window whose promise its labels exclude, all bins' tests accounted for.
+
+    misplaced: labels' worth of error, n |mean score - observed|; p_value: after Holm's correction
+    over all bins that hold labels.
+    """
+
+    lower: float
+    upper: float
+    direction: Direction
+    misplaced: float
+    p_value: float
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """Why a verdict says what it says.
 
@@ -153,6 +169,9 @@ class Evidence:
     raised_by: detector that raised the alarm that holds; opinions: of the second opinions asked.
     score_shift: all scores of the window's predictions against the baseline's, labelled or not;
     selection: labelled against unlabelled ones of the window. Both None where there is too little.
+    ranking: whether the window's scores tell outcomes apart; estimates: its calibration error by
+    other definitions, for a drift alone; wrong_bins: the largest error first, and worst_bins are
+    the first three of them.
     """
 
     e_value: float | None
@@ -181,6 +200,9 @@ class Evidence:
     opinions: tuple[Opinion, ...] = ()
     score_shift: ScoreShift | None = None
     selection: Selection | None = None
+    ranking: Ranking | None = None
+    estimates: Estimates | None = None
+    wrong_bins: tuple[WrongBin, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

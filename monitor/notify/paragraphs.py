@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from monitor.core.estimates import is_useless
 from monitor.core.verdicts import Cause, Direction
 from monitor.core.wording import amount, day, interval, model_name, moment, probabilities, span
 
@@ -192,8 +193,18 @@ def _bin_line(one: BinEstimate, evidence: Evidence) -> str:
     compared = f", {was} in the baseline" if before else ""
     return (
         f"• {lower} to {upper}: says {claimed}, observed {observed} ({low} to {high}){compared}; "
-        f"{amount(one.n)} labels"
+        f"{amount(one.n)} labels{_bin_class(one, evidence)}"
     )
+
+
+def _bin_class(one: BinEstimate, evidence: Evidence) -> str:
+    """Which way the bin is off, where the tests of all bins together say so."""
+    same = (b for b in evidence.wrong_bins if (b.lower, b.upper) == (one.lower, one.upper))
+    wrong = next(same, None)
+    if wrong is None:
+        return ""
+    side = "too high" if wrong.direction is Direction.OVERCONFIDENT else "too low"
+    return f", scores {side} by {amount(wrong.misplaced)} labels"
 
 
 def behind_it(verdict: Verdict) -> str:
@@ -217,10 +228,12 @@ def behind_it(verdict: Verdict) -> str:
 
 
 def _beside(evidence: Evidence) -> str:
-    """Warnings: scores have shifted, labels are chosen; empty without any."""
+    """Warnings: scores have shifted, labels are chosen, scores are of no use; empty without any."""
     shift, selection = evidence.score_shift, evidence.selection
     said = [shift.reason] if shift is not None and shift.shifted else []
     said += [selection.warning] if selection is not None and selection.warning else []
+    if evidence.ranking is not None and is_useless(evidence.ranking):
+        said.append(evidence.ranking.reason)
     return "".join(f" {one}" for one in said)
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from monitor.core.bins import BinCounts
     from monitor.core.events import ChangeEvent
     from monitor.core.folding import Cohort
     from monitor.core.panes import Cells
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
     from monitor.watch.following import Judged
 
     Text = NDArray[np.object_]
+
+
+DAY_S = 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,16 +156,23 @@ def series_reports(counted: Counted, *, by_version: bool) -> list[SeriesReport]:
         groups.setdefault(identity, []).extend(indices)
     reports = []
     for (model, version, claim, segment), indices in sorted(groups.items()):
-        counts = counted.cells.take(np.isin(counted.cells.series, indices)).counts()
+        cells = counted.cells.take(np.isin(counted.cells.series, indices))
         reports.append(
             series_report(
                 Series(model, version, claim, segment),
-                counts,
+                cells.counts(),
                 pooled=not by_version,
                 with_coverage=True,
+                cohorts=_by_day(cells),
             )
         )
     return reports
+
+
+def _by_day(cells: Cells) -> list[BinCounts]:
+    """All counts of each day of prediction time, late labels included."""
+    day = cells.pane_start // DAY_S
+    return [cells.take(day == each).counts() for each in np.unique(day)]
 
 
 def _followed(

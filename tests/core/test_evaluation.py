@@ -11,6 +11,7 @@ import pytest
 
 from monitor.core.bins import BinCounts
 from monitor.core.claims import Series
+from monitor.core.estimates import estimates, ranking
 from monitor.core.evaluation import judge
 from monitor.core.folding import Cohort, SeriesState, begin, merged, step
 from monitor.core.metrics import metrics, reliability_bins
@@ -90,6 +91,10 @@ def test_a_steady_series_is_ok_with_all_its_evidence() -> None:
     assert evidence.baseline == metrics(state.baseline.counts)
     assert evidence.bins == reliability_bins(merged(state.window))
     assert evidence.baseline_bins == reliability_bins(state.baseline.counts)
+    assert evidence.ranking == ranking(merged(state.window))
+    assert evidence.estimates is None
+    assert evidence.wrong_bins == ()
+    assert evidence.worst_bins == ()
     assert evidence.shift is not None
     assert evidence.shift < POLICY.tolerance
 
@@ -205,6 +210,15 @@ def test_a_drift_is_told_with_direction_cause_date_and_size(
     assert evidence.shift_low <= evidence.shift <= evidence.shift_high
     assert f"by {evidence.shift:.3f} on average" in verdict.reason
     assert evidence.drift_since_at.date().isoformat() in verdict.reason
+    assert evidence.estimates == estimates(merged(state.window))
+    assert [(b.lower, b.upper) for b in evidence.worst_bins] == [
+        (b.lower, b.upper) for b in evidence.wrong_bins[:3]
+    ]
+    for wrong, worst in zip(evidence.wrong_bins, evidence.worst_bins, strict=False):
+        assert wrong.p_value <= 0.05
+        assert wrong.misplaced == pytest.approx(worst.n * abs(worst.mean_score - worst.observed))
+        over = wrong.direction is Direction.OVERCONFIDENT
+        assert over is (worst.mean_score > worst.observed)
     for worst in evidence.worst_bins:
         assert not worst.ci_low <= worst.mean_score <= worst.ci_high
     if direction is not Direction.IMPROVED:

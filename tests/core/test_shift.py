@@ -8,7 +8,7 @@ import pytest
 
 from monitor.core.bins import BinCounts
 from monitor.core.logistic import sigmoid
-from monitor.core.metrics import metrics, reliability_bins
+from monitor.core.metrics import metrics
 from monitor.core.sequential import Detector
 from monitor.core.shift import (
     Shift,
@@ -17,9 +17,8 @@ from monitor.core.shift import (
     direction_of,
     measure_shift,
     split_cause,
-    worst_bins,
 )
-from monitor.core.verdicts import BinEstimate, Cause, Direction
+from monitor.core.verdicts import Cause, Direction
 from tests.core.streams import counts, honest
 
 if TYPE_CHECKING:
@@ -194,20 +193,3 @@ def test_direction(  # noqa: PLR0913, PLR0917  # one row of the table
     )
 
     assert direction_of(before, now) is direction
-
-
-def test_worst_bins_are_the_largest_significant_deviations() -> None:
-    def one(k: int, mean: float, observed: float, half: float, n: int = 50) -> BinEstimate:
-        low, high = observed - half, observed + half
-        return BinEstimate(k / 15, (k + 1) / 15, n, mean, observed, low, high)
-
-    bins = [
-        one(0, 0.03, 0.50, 0.60),  # largest, but the interval holds it
-        one(3, 0.23, 0.43, 0.10),
-        one(5, 0.37, 0.45, 0.05),
-        one(7, 0.50, 0.90, 0.20),
-        one(9, 0.63, 0.33, 0.10),
-        *reliability_bins(BinCounts.empty()),
-    ]
-
-    assert [round(b.lower * 15) for b in worst_bins(bins)] == [7, 9, 3]

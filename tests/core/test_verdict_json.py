@@ -5,14 +5,22 @@ from typing import Any
 
 import pytest
 
+from monitor.core.estimates import Estimates, Ranking
+from monitor.core.score_shift import ScoreShift
+from monitor.core.selection import Selection
 from monitor.core.verdict_json import verdict_from_json
-from monitor.core.verdicts import Direction, Opinion, Restart, Verdict
+from monitor.core.verdicts import Direction, Opinion, Restart, Verdict, WrongBin
 from tests.notify import verdict_samples as samples
 
 FULL = samples.with_evidence(
     samples.DRIFTED,
     restart=Restart("reset", samples.NOW, samples.NOW, samples.NOW, "why", "ann"),
     raised_by="adwin",
+    ranking=Ranking(0.6, 0.8, 0.05, 0.1, 0.2, float("nan"), 0.3, "useful", "It tells them apart."),
+    estimates=Estimates(0.05, 0.04, 0.01, 0.06, 0.07, 0.05, 0.09, 0.05, 0.001),
+    wrong_bins=(WrongBin(0.2, 0.4, Direction.UNDERCONFIDENT, 12.5, 0.001),),
+    score_shift=ScoreShift(0.3, 0.01, 0.02, 0.2, 0.1, 0.001, shifted=True, reason="Shifted."),
+    selection=Selection(1e-6, 0.2, 0.3, 0.1, 1.0, None, None),
     opinions=(Opinion("adwin", 2, 900, samples.NOW), Opinion("kswin", 0, 900, None)),
 )
 BARE = samples.with_evidence(
@@ -44,7 +52,10 @@ def test_a_stored_verdict_comes_back_as_it_was(verdict: Verdict) -> None:
     )
     assert back.evidence.bins == verdict.evidence.bins
     assert back.evidence.restart == verdict.evidence.restart
-    assert back.evidence.opinions == verdict.evidence.opinions
+    grouped = ("opinions", "estimates", "wrong_bins", "score_shift", "selection")
+    for name in grouped:
+        assert getattr(back.evidence, name) == getattr(verdict.evidence, name), name
+    assert type(back.evidence.ranking) is type(verdict.evidence.ranking)
 
 
 def test_types_come_back_not_only_their_text() -> None:
@@ -59,13 +70,18 @@ def test_types_come_back_not_only_their_text() -> None:
 def test_fields_added_since_then_are_unknown_and_fields_dropped_since_then_are_ignored() -> None:
     raw = stored(samples.DRIFTED)
     raw["colour"] = "red"
-    grouped = ("restart", "raised_by", "opinions")
+    grouped = (
+        "restart", "raised_by", "opinions", "ranking", "estimates", "wrong_bins", "score_shift",
+        "selection",
+    )  # fmt: skip
     for name in (*grouped, "sigma", "cause", "repair", "baseline_bins", "drift_since_at"):
         del raw["evidence"][name]
     evidence = verdict_from_json(raw).evidence
     assert (evidence.sigma, evidence.cause, evidence.repair) == (None, None, None)
     assert (evidence.baseline_bins, evidence.drift_since_at) == ((), None)
     assert (evidence.restart, evidence.raised_by, evidence.opinions) == (None, None, ())
+    assert (evidence.ranking, evidence.estimates, evidence.wrong_bins) == (None, None, ())
+    assert (evidence.score_shift, evidence.selection) == (None, None)
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.core.claims import Series
+from monitor.core.estimates import Ranking
 from monitor.core.score_shift import ScoreShift
 from monitor.core.selection import Selection
-from monitor.core.verdicts import BinEstimate, Cause, Direction, Opinion, Restart, Status
+from monitor.core.verdicts import BinEstimate, Cause, Direction, Opinion, Restart, Status, WrongBin
 from monitor.notify.messages import Message, as_plain_text, picture_name, render
 from tests.notify import verdict_samples as samples
 from tests.notify.slack_stub import check_message
@@ -317,3 +318,17 @@ def test_warnings_stand_with_what_the_verdict_rests_on() -> None:
     quiet = replace(shift, shifted=False), replace(selection, warning=None)
     verdict = samples.with_evidence(samples.DRIFTED, score_shift=quiet[0], selection=quiet[1])
     assert render(samples.fired(verdict)) == render(samples.fired())
+
+
+def test_a_worst_bin_has_its_class_and_a_useless_model_its_sentence() -> None:
+    worst = samples.DRIFTED.evidence.worst_bins[0]
+    wrong = WrongBin(worst.lower, worst.upper, Direction.UNDERCONFIDENT, 23.4, 0.001)
+    rank = Ranking(0.4, 0.6, 0.05, 0.0, 0.0, 0.0, 0.0, "useless", "A constant would do as well.")
+    verdict = samples.with_evidence(samples.DRIFTED, wrong_bins=(wrong,), ranking=rank)
+    text = as_plain_text(render(samples.fired(verdict)))
+    assert "0.12 in the baseline; 256 labels, scores too low by 23 labels\n" in text
+    assert " UTC. A constant would do as well.\n" in text
+    useful = replace(rank, use="useful")
+    assert render(samples.fired(samples.with_evidence(samples.DRIFTED, ranking=useful))) == render(
+        samples.fired()
+    )
