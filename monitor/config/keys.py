@@ -30,6 +30,7 @@ from monitor.config.values import (
     some_detector,
 )
 from monitor.core.events import ChangeKind  # noqa: TC001  # pydantic reads it at run time
+from monitor.core.folding import MIN_BASELINE_LABELS
 from monitor.core.policies import Cadence, DetectorName, FirstLabels, NamedPeriod, Policy
 
 MOST_LABELS = 1_000_000_000
@@ -147,7 +148,7 @@ class FirstLabelsKeys(Keys):
         FirstLabels().labels,
         "Labels that the baseline must hold.",
         example="5000",
-        ge=100,
+        ge=MIN_BASELINE_LABELS,
         le=MOST_LABELS,
     )
 

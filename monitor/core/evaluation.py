@@ -14,6 +14,7 @@ from monitor.core import shift as shifts
 from monitor.core.bin_tests import classify
 from monitor.core.estimates import estimates, is_useless, ranking
 from monitor.core.folding import (
+    MIN_BASELINE_LABELS,
     Alarm,
     SeriesState,
     collection_rule,
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from monitor.core.policies import Policy
     from monitor.core.score_shift import ScoreShift
     from monitor.core.selection import Selection
+    from monitor.core.verdicts import Metrics
 
 BINS_SHOWN = 15
 WORST_BINS = 3
@@ -69,8 +71,6 @@ def judge(state: SeriesState, evaluated_at: datetime) -> Verdict:
         reason = " ".join([reason, *_warnings(evidence)])
     if status is Status.DRIFTED:
         evidence = replace(evidence, repair=_repair(state), estimates=estimates(window))
-    else:
-        evidence = replace(evidence, direction=None)
     return Verdict(state.series, status, reason, evaluated_at, start_at, end_at, evidence)
 
 
@@ -125,6 +125,11 @@ def _warnings(evidence: Evidence) -> list[str]:
 
 def _lacking(baseline: BinCounts, window: BinCounts, policy: Policy) -> str | None:
     """What is missing to call a series OK, or None."""
+    if baseline.n_labelled < MIN_BASELINE_LABELS:
+        return (
+            f"The baseline holds {baseline.n_labelled} of the {MIN_BASELINE_LABELS} labels that a "
+            "comparison needs: pin a longer one."
+        )
     if window.n_predicted and not is_covered(window, policy):
         return (
             f"Only {window.coverage:.1%} of the window's predictions have a label on time; "
@@ -206,7 +211,6 @@ def _evidence(state: SeriesState, window: BinCounts) -> Evidence:
     bins = reliability_bins(window, BINS_SHOWN) if now else ()
     wrong = [test for test in classify(bins) if test.off]
     log_m, since_s = _standing(state)
-    direction: Direction | None = shifts.direction_of(before, now) if before and now else None
     cause: Cause | None = (
         shifts.cause_of(shift, split, policy.tolerance) if shift and split else None
     )
@@ -217,7 +221,7 @@ def _evidence(state: SeriesState, window: BinCounts) -> Evidence:
         drift_since_at=None if since_s is None else moment(since_s),
         sigma=None if state.detector is None else state.detector.sigma,
         coverage=window.coverage,
-        direction=direction,
+        direction=_direction(state, before, now),
         cause=cause,
         shift=shift.size if shift else None,
         shift_low=shift.low if shift else None,
@@ -253,6 +257,15 @@ def _evidence(state: SeriesState, window: BinCounts) -> Evidence:
             for each in state.opinions
         ),
     )
+
+
+def _direction(state: SeriesState, before: Metrics | None, now: Metrics | None) -> Direction | None:
+    """How the scores mislead: for a drift always, else where the labels show that they do."""
+    if before is None or now is None:
+        return None
+    found = shifts.direction_of(before, now)
+    shown = found is Direction.IMPROVED or now.ece_debiased_low > 0
+    return found if shown or state.alarm is not None else None
 
 
 def _standing(state: SeriesState) -> tuple[float | None, int | None]:

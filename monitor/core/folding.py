@@ -33,6 +33,8 @@ IMPORTED = "imported"
 """Source of a baseline that comes from elsewhere, so that its span says nothing of the stream."""
 FIRST_LABELS = "first_labels"
 PERIOD = "period"
+MIN_BASELINE_LABELS = 100
+"""Fewer decide no map: nothing is judged against them. A policy cannot ask for fewer."""
 RECOVERY_RATIO = 10.0
 """An alarm ends when its evidence, counted on from the threshold, has fallen by this factor."""
 
@@ -263,6 +265,8 @@ def _fed(state: SeriesState, cohort: Cohort) -> SeriesState:
 
 
 def _is_judgeable(state: SeriesState) -> bool:
+    if state.baseline is None or state.baseline.counts.n_labelled < MIN_BASELINE_LABELS:
+        return False
     counts = merged(state.window)
     return counts.n_labelled >= state.policy.min_labels and is_covered(counts, state.policy)
 

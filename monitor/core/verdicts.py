@@ -163,6 +163,7 @@ class Evidence:
     cohort where the change most likely began; sigma: shock from cohort to cohort, in logits.
     shift: mean |observed - expected under the baseline's map| over the window's scores, debiased,
     with a 95 % interval; gap_shift: observed rate minus the rate expected under that map.
+    direction: of a drift; else where the labels show that the window's scores mislead.
     map_part + mix_part = window ECE - baseline ECE (statistics of section "map or mix").
     sample_rate: share of the traffic that all counts here are of.
     restart: what the present baseline, or the one being collected, was started again by.

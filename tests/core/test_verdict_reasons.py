@@ -179,7 +179,8 @@ def test_every_status_has_its_reason(
     assert verdict.status is status
     assert reason in verdict.reason
     drifted = status is Status.DRIFTED
-    assert (verdict.evidence.direction is not None) is drifted
+    # Scores may mislead without a drift, so other verdicts may have a direction too.
+    assert verdict.evidence.direction is not None or not drifted
     assert (verdict.evidence.repair is not None) is drifted
 
 
@@ -202,7 +203,9 @@ EDGE = np.tile([0.0, EPSILON, 1 - EPSILON, 1.0], 15)
         pytest.param(tied(1.0, 0.9), tied(1.0, 0.2), 1000, Status.DRIFTED, id="certain, worse"),
         pytest.param(tied(0.9, 1.0), tied(0.9, 1.0), 1000, Status.INSUFFICIENT, id="all right"),
         pytest.param(tied(0.9, 0.0), tied(0.9, 0.0), 1000, Status.INSUFFICIENT, id="all wrong"),
-        pytest.param(tied(0.7, 0.6, 50), tied(0.7, 0.6), 50, Status.OK, id="baseline of 50"),
+        pytest.param(
+            tied(0.7, 0.6, 50), tied(0.7, 0.6), 50, Status.INSUFFICIENT, id="fifty labels"
+        ),
         pytest.param(
             BinCounts.empty(), BinCounts.empty(), 1000, Status.NO_DATA, id="empty cohorts"
         ),
