@@ -1,6 +1,22 @@
-"""`python -m monitor` is `calmon`."""
+"""`python -m monitor` is `calmon`.
 
-from monitor.cli import main
+Guarantees: `calmon run` hears signals from its first line on. Must never: import more than that
+needs before it does; the rest takes a second or more.
+"""
+
+import sys
+
+from monitor.signals import end_at_once
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    if sys.argv[1:2] == ["run"]:
+        end_at_once()
+    from monitor import cli  # noqa: PLC0415  # see above
+
+    cli.main()
+
 
 if __name__ == "__main__":
     main()

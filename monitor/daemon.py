@@ -8,7 +8,6 @@ fault, or keep state that a restart would miss.
 from __future__ import annotations
 
 import os
-import signal
 import socket
 import sys
 import time
@@ -17,13 +16,13 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
-from threading import Event
 from typing import TYPE_CHECKING
 
 import structlog
 from apscheduler.events import EVENT_JOB_ERROR, JobExecutionEvent
 from apscheduler.schedulers.background import BackgroundScheduler
 
+from monitor import __version__
 from monitor.addresses import parse_address
 from monitor.charts import reliability_png
 from monitor.health import Facts, livez, readyz
@@ -37,6 +36,7 @@ from monitor.notify.console import ConsoleSender
 from monitor.notify.dispatch import deliver
 from monitor.notify.slack import SLACK_API, SlackSender
 from monitor.observability import Metrics
+from monitor.signals import Ending
 from monitor.store.engine import DatabaseUnavailable, connect
 from monitor.store.history import HistoryStore
 from monitor.store.ingest import IngestStore
@@ -50,7 +50,7 @@ from monitor.watch.tick import Watcher, WatchSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from types import FrameType
+    from threading import Event
 
     from monitor.config import Settings
     from monitor.notify.dispatch import Sender
@@ -114,14 +114,16 @@ class Watch:
         self.metrics.ticked(datetime.now(UTC), seconds=seconds, series_judged=len(given))
 
 
-def run(settings: Settings, role: Role, stop: Event | None = None) -> None:
-    """Run until `stop` is set, or, without one, until a signal; raises what went wrong.
+def run(settings: Settings, role: Role) -> None:
+    """Run until a signal; raises what went wrong. A signal that comes earlier ends the start.
 
     Raises ValueError when a connection is not configured, SchemaError for another schema.
     """
     url = database_url(settings)
+    ending = Ending(lambda name: log.info("stopping", signal=name))
+    ended = ending.asked
+    log.info("starting", version=__version__, role=str(role))
     require_current(url)
-    ended = stop or _on_signal()
     failed: list[BaseException] = []
     names: dict[int, str] = {}
     metrics = Metrics(lambda number: names.get(number, str(number)))
@@ -133,10 +135,12 @@ def run(settings: Settings, role: Role, stop: Event | None = None) -> None:
             scheduler = _schedule(watch.once, settings.tick_every, ended, failed)
             stack.callback(scheduler.shutdown, wait=True)
         if role is Role.WATCH:
+            ending.work_begins()
             ended.wait()
         else:
             worker = _ingesting(settings, metrics, names)
             tune_memory()
+            ending.work_begins()
             try:
                 worker.run(ended)
             finally:
@@ -274,15 +278,3 @@ def _schedule(
     )
     scheduler.start()
     return scheduler
-
-
-def _on_signal() -> Event:
-    ended = Event()
-
-    def end(number: int, _frame: FrameType | None) -> None:
-        log.info("stopping", signal=signal.Signals(number).name)
-        ended.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, end)
-    return ended

@@ -11,7 +11,7 @@ import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import psycopg
 from psycopg.errors import DiskFull
@@ -43,12 +43,26 @@ class Fault:
 
 
 @dataclass
+class Hold:
+    """Stand still at the next call of a kind until told to go on: `reached`, then `go`."""
+
+    at: Literal["call", "blocks", "commit"]
+    reached: threading.Event = field(default_factory=threading.Event)
+    go: threading.Event = field(default_factory=threading.Event)
+
+    def stand(self) -> None:
+        self.reached.set()
+        assert self.go.wait(60), "held for ever"
+
+
+@dataclass
 class Faults:
     """The fault waiting for the connections of one engine."""
 
     waiting: Fault | None = None
     struck: int = 0
     is_cut: bool = False
+    _hold: Hold | None = None
     _calls: int = 0
     _commits: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -58,6 +72,20 @@ class Faults:
         """Wait with this fault, from now on; None: with none."""
         with self._lock:
             self.waiting, self._calls, self._commits = fault, 0, 0
+
+    def hold(self, at: Literal["call", "blocks", "commit"]) -> Hold:
+        """Hold the next call: any, the reading of the durable blocks, or a commit."""
+        self._hold = Hold(at)
+        return self._hold
+
+    def holds(self, at: str) -> Hold | None:
+        """What holds this call; once."""
+        with self._lock:
+            hold = self._hold
+            if hold is None or hold.at not in {"call", at}:
+                return None
+            self._hold = None
+            return hold
 
     def cut(self) -> None:
         """End all connections for ever, as the death of the process does."""
@@ -98,19 +126,22 @@ class FaultyConnection(psycopg.Connection[Any]):
         self.server_cursor_factory = FaultyServerCursor
 
     def commit(self) -> None:
-        with self.fault_point(is_commit=True):
+        with self.fault_point("commit"):
             super().commit()
 
     @contextmanager
-    def fault_point(self, *, is_commit: bool = False) -> Iterator[None]:
+    def fault_point(self, kind: str = "statement") -> Iterator[None]:
         """Make one call to the server, if no fault strikes it."""
+        hold = None if self.faults is None else self.faults.holds(kind)
+        if hold is not None:
+            hold.stand()
         with self.in_call:
             if self.faults is None:  # the driver and SQLAlchemy greet the server
                 yield
                 return
             if self.faults.is_cut:
                 self._lose()
-            how = self.faults.due(is_commit=is_commit)
+            how = self.faults.due(is_commit=kind == "commit")
             if how is Breakage.REFUSED:
                 raise DiskFull(how)
             if how is Breakage.LOST_BEFORE:
@@ -143,7 +174,7 @@ class FaultyServerCursor(psycopg.ServerCursor[Any]):
         """Say nothing: a cursor whose connection is lost cannot be closed as the driver asks."""
 
     def execute(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  # the driver's
-        with _connection(self).fault_point():
+        with _connection(self).fault_point("blocks"):
             return super().execute(*args, **kwargs)
 
     def fetchmany(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  # the driver's

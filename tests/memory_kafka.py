@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from kafka import ConsumerRebalanceListener
+    from kafka.errors import KafkaError
     from kafka.structs import OffsetAndMetadata
 
 EARLIEST, LATEST = "earliest", "latest"
@@ -170,7 +171,7 @@ class MemoryConsumer:
     is empty, while None means everything. is_silent: it does not talk to the group, neither asks
     nor hears, and goes on with what it was assigned: a process that hangs, or whose network does.
     fetched: called at the end of the next poll that brings records, once; here the world may move
-    on while this member stands still.
+    on while this member stands still. failing: what the next polls raise, in order; None: nothing.
     """
 
     kafka: MemoryKafka
@@ -181,6 +182,7 @@ class MemoryConsumer:
     is_silent: bool = False
     is_closed: bool = False
     fetched: Callable[[], None] | None = None
+    failing: list[KafkaError | None] = field(default_factory=list)
     _held: dict[TopicPartition, _Held] = field(default_factory=dict)
     _listener: ConsumerRebalanceListener | None = None
     _generation: int = 0
@@ -206,6 +208,9 @@ class MemoryConsumer:
             raise ValueError(timeout_ms)
         if max_records is not None and max_records <= 0:
             raise ValueError(max_records)
+        error = self.failing.pop(0) if self.failing else None
+        if error is not None:
+            raise error
         if not self.is_silent and not self._coordinate():
             return {}
         records = self._fetch(500 if max_records is None else max_records)
@@ -259,10 +264,16 @@ class MemoryConsumer:
     def partitions_for_topic(self, topic: str) -> set[int]:
         return set(self.kafka.numbers(topic))
 
-    def beginning_offsets(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+    def beginning_offsets(
+        self, partitions: Iterable[TopicPartition], timeout_ms: float | None = None
+    ) -> dict[TopicPartition, int]:
+        del timeout_ms
         return {tp: self.kafka.start(tp) for tp in partitions}
 
-    def end_offsets(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+    def end_offsets(
+        self, partitions: Iterable[TopicPartition], timeout_ms: float | None = None
+    ) -> dict[TopicPartition, int]:
+        del timeout_ms
         return {tp: self.kafka.end(tp) for tp in partitions}
 
     def close(self, autocommit: bool = True, timeout_ms: float | None = None) -> None:  # noqa: FBT002  # as kafka-python has it

@@ -8,6 +8,7 @@ the batch that explains it.
 from __future__ import annotations
 
 from collections import Counter, deque
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -22,6 +23,7 @@ from monitor.core.tallies import Tally, TallyKind, count_by_series
 from monitor.core.watermarks import advance, too_late
 from monitor.store.blocks import Block
 from monitor.store.ingest import Flush
+from monitor.store.positions import Fenced
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
     from monitor.ingest.decoding import Decoded
     from monitor.ingest.series_book import SeriesBook
+    from monitor.store.blocks import LoadedBlock
     from monitor.store.ingest import IngestStore
     from monitor.store.positions import Position
 
@@ -165,19 +168,27 @@ class ShardState:
         self._index.reserve(store.events_held(self.shards))
         self._evicted, blocks = store.load(self.shards)
         to_come = deque(store.evictions(self.shards))
+        with closing(blocks):
+            self._apply_again(blocks, to_come)
+        self._index.fit()
+
+    def _apply_again(
+        self, blocks: Iterable[LoadedBlock], to_come: deque[tuple[int, dict[int, int]]]
+    ) -> None:
+        """Apply blocks, and forget where they say so. to_come: what they forget, in order."""
         for evicted, run in groupby(blocks, key=lambda loaded: loaded.evicted is not None):
             if evicted:
                 for loaded in run:
+                    if not to_come or to_come[0] != (loaded.shard, loaded.evicted):
+                        msg = f"another worker took shard {loaded.shard} over while it was loaded"
+                        raise Fenced(msg)
                     shard, cutoffs = to_come.popleft()
-                    if (shard, cutoffs) != (loaded.shard, loaded.evicted):
-                        raise LookupError(shard)  # pragma: no cover  # nobody else writes them
                     self._index.evict(self._matrix({shard: cutoffs}))
                 continue
             doomed = self._matrix(_newest(to_come))
             for is_flushed, same in groupby(run, key=lambda loaded: loaded.flushed):
                 for chunk in _chunks(loaded.block for loaded in same):
                     self._restore(chunk, doomed, is_flushed=is_flushed)
-        self._index.fit()
 
     def _restore(
         self, chunk: Sequence[Block], doomed: NDArray[np.int64], *, is_flushed: bool

@@ -28,6 +28,9 @@ log = structlog.get_logger(__name__)
 
 OnLostMessages = Literal["stop", "record_gap"]
 
+OFFSETS_TIMEOUT_MS = 3_000
+"""By itself the client would ask for ever; a worker that is told to stop must hear it meanwhile."""
+
 
 class MessagesLost(Exception):  # noqa: N818  # a state to decide on, not a fault
     """Kafka no longer has messages that were not counted yet."""
@@ -88,11 +91,12 @@ def seek_to_stored(
 ) -> list[Position]:
     """Go to the stored offset of every partition; returns where counting goes on.
 
-    Raises MessagesLost when messages are gone and the configuration says to stop.
+    Raises MessagesLost when messages are gone and the configuration says to stop, KafkaError when
+    Kafka does not answer.
     """
     partitions = [TopicPartition(p.topic, p.partition) for p in positions]
-    first = consumer.beginning_offsets(partitions)
-    last = consumer.end_offsets(partitions)
+    first = consumer.beginning_offsets(partitions, timeout_ms=OFFSETS_TIMEOUT_MS)
+    last = consumer.end_offsets(partitions, timeout_ms=OFFSETS_TIMEOUT_MS)
     checked = [_checked(p, first, last, on_lost, store) for p in positions]
     for position, partition in zip(checked, partitions, strict=True):
         start = (first if start_from == "earliest" else last)[partition]

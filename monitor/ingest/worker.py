@@ -62,7 +62,6 @@ log = structlog.get_logger(__name__)
 
 JOIN_POLL = timedelta(seconds=1)
 """Poll of a worker without partitions: a client that polls for less may take long to join."""
-RETRY_AFTER = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +77,7 @@ class WorkerSettings:
     flush_every: timedelta = timedelta(seconds=2)
     poll_timeout: timedelta = timedelta(milliseconds=200)
     linger: timedelta = timedelta(milliseconds=100)
+    retry_after: timedelta = timedelta(seconds=1)
 
 
 class Worker:
@@ -142,21 +142,24 @@ class Worker:
 
         `evict` forgets what no event can touch any more.
         """
-        with self._in_memory():
-            self._settle()
-            if self._state is not None:
-                flush = self._take_flush(self._state, evict=evict)
-                self._begin({}, Batch((), flush=flush), _now())
-                self._settle()
+        if self._listener.holding:
+            self._flush_now(evict=evict)
 
     def step(self) -> int:
         """Poll once, count what came and begin to commit it; returns the messages counted."""
         settings = self._settings
-        wait = settings.poll_timeout if self._state is not None else JOIN_POLL
+        is_working = self._state is not None and self._listener.holding
+        wait = settings.poll_timeout if is_working else JOIN_POLL
         polled = self._poll(settings.batch_events, wait, settings.linger)
         polled_at = _now()
         with self._in_memory():
-            if not self._listener.holding or self._listener.count != self._seen_rebalances:
+            if not self._listener.holding:
+                # Nothing may be counted. What was may yet be flushed, if this is the end, unless
+                # the group has taken the partitions away.
+                if not self._consumer.assignment():
+                    self._lose()
+                return 0
+            if self._listener.count != self._seen_rebalances:
                 self._lose()
             if self._state is None:
                 # What was polled may start anywhere: it is fetched again from the stored offsets.
@@ -185,8 +188,20 @@ class Worker:
                 msg = f"Kafka refuses to be read: {error}"
                 raise KafkaUnavailable(msg) from error
             self._reporting.kafka_away(str(error))
-            time.sleep(RETRY_AFTER.total_seconds())
+            self._seek_back()
+            time.sleep(self._settings.retry_after.total_seconds())
         return {}
+
+    def _seek_back(self) -> None:
+        """Go where counting stands: the client may have handed out more before it failed."""
+        if self._state is None or self._listener.count != self._seen_rebalances:
+            return  # taking over comes first, and seeks
+        offsets = {tp: position.next_offset for tp, position in self._positions.items()}
+        if None in offsets.values():
+            self._seen_rebalances = -1
+            return
+        for partition, offset in offsets.items():
+            self._consumer.seek(partition, offset)
 
     def _count(
         self,
@@ -254,6 +269,14 @@ class Worker:
             watermarks = self._state.watermarks(partition.topic, partition.partition)
         return Advance(position, next_offset, watermarks, through_at)
 
+    def _flush_now(self, *, evict: bool = False) -> None:
+        with self._in_memory():
+            self._settle()
+            if self._state is not None:
+                flush = self._take_flush(self._state, evict=evict)
+                self._begin({}, Batch((), flush=flush), _now())
+                self._settle()
+
     def _flush_is_due(self) -> bool:
         waiting = 0 if self._state is None else self._state.unflushed
         return self._cadence.is_due(waiting, time.monotonic())
@@ -266,8 +289,6 @@ class Worker:
     def _take_over(self) -> None:
         """Own what the group assigned: raise the epochs, load the state, go to the offsets."""
         rebalances = self._listener.count
-        if not self._listener.holding:
-            return
         topics, settings = self._settings.topics, self._settings
         if not owns_pairs(self._consumer, topics):
             if has_equal_partitions(self._consumer, topics):
@@ -326,14 +347,17 @@ class Worker:
         self._reporting.paused(why)
         self._consumer.pause(*self._consumer.assignment())
         if not stop.is_set():
-            self._poll(1, RETRY_AFTER, timedelta())
+            self._poll(1, self._settings.retry_after, timedelta())
         self._consumer.resume(*self._consumer.paused())
 
     def _finish(self) -> None:
-        """Flush before the end; where that cannot be, nothing is lost, and another goes on."""
+        """Flush before the end; where that cannot be, nothing is lost, and another goes on.
+
+        Also while partitions move: until another has taken them over nobody else would, and where
+        one has, the database refuses it.
+        """
         try:
-            if self._listener.holding and self._listener.count == self._seen_rebalances:
-                self.flush()
+            self._flush_now()
         except DatabaseUnavailable as error:
             log.warning("database unavailable at the end, the next start goes on", error=str(error))
         except Fenced as error:

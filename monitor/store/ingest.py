@@ -33,7 +33,7 @@ from monitor.store.packing import pack
 from monitor.store.positions import Advance, Position, advance, by_number, position_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Generator, Mapping, Sequence
     from datetime import datetime
 
     from sqlalchemy import Connection, Engine, Row
@@ -177,7 +177,7 @@ class IngestStore:
 
     def load(
         self, shards: Sequence[int]
-    ) -> tuple[dict[int, dict[int, int]], Iterator[LoadedBlock]]:
+    ) -> tuple[dict[int, dict[int, int]], Generator[LoadedBlock, None, None]]:
         """Newest cutoffs (ms by model number) of each shard, and its durable blocks in order."""
         with transaction(self._engine) as connection:
             rows = connection.execute(select(t.join_shard).where(t.join_shard.c.shard.in_(shards)))
@@ -203,7 +203,9 @@ class IngestStore:
                 connection.execute(total.where(t.join_block.c.shard.in_(shards))).scalar_one()
             )
 
-    def _blocks(self, shards: Sequence[int], flushed: Mapping[int, int]) -> Iterator[LoadedBlock]:
+    def _blocks(
+        self, shards: Sequence[int], flushed: Mapping[int, int]
+    ) -> Generator[LoadedBlock, None, None]:
         table = t.join_block
         statement = select(table).where(table.c.shard.in_(shards)).order_by(table.c.block_id)
         with transaction(self._engine) as connection:

@@ -12,9 +12,11 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 from kafka import KafkaAdminClient, TopicPartition
 from kafka.errors import CoordinatorNotAvailableError
@@ -22,16 +24,18 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
+from monitor.core.panes import Cells
 from monitor.ingest.replay import producer
+from monitor.ingest.shard_state import Topics
 from monitor.store.engine import connect
 from monitor.store.panes import PaneStore
 from tests.acceptance.product import CHECKOUT
 from tests.faults.wild import NAMES, POLICY_YAML, Letter
+from tests.ingest.durable import unflushed
 from tests.naive_join import as_dict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
 
     from tests.faults.wild import Cell, Message, Wild
     from tests.servers import TestKafka
@@ -66,6 +70,16 @@ class WorkerProcess:
         lines = [line for line in self.log.splitlines() if line.startswith("{")]
         found = [json.loads(line) for line in lines if line.endswith("}")]
         return [line for line in found if line["event"] == event]
+
+    @property
+    def hears_signals(self) -> bool:
+        """Whether it handles SIGTERM: it does from its own first line on (proc(5), SigCgt)."""
+        try:
+            status = Path(f"/proc/{self.process.pid}/status").read_text()
+        except FileNotFoundError:
+            return False
+        [caught] = [line.split()[1] for line in status.splitlines() if line.startswith("SigCgt")]
+        return bool(int(caught, 16) >> (signal.SIGTERM - 1) & 1)
 
     def signal(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
@@ -118,13 +132,16 @@ class Fleet:
             f"ingest: {{group: {self.group}, {ingest}}}\ndefaults: {POLICY_YAML}\n"
         )
 
-    def start(self, url: str | None = None) -> WorkerProcess:
-        """Start one more worker; it is not waited for. url: of its database, by another way."""
+    def start(self, url: str | None = None, kafka: str | None = None) -> WorkerProcess:
+        """Start one more worker; it is not waited for.
+
+        url: of its database, by another way; kafka: another bootstrap server.
+        """
         log_path = self.folder / f"worker-{len(self.workers)}.log"
         environment = {k: v for k, v in os.environ.items() if not k.startswith("CALMON_")} | {
             "CALMON_CONFIG": str(self.folder / "calmon.yaml"),
             "CALMON_DATABASE_URL": url or self.url,
-            "CALMON_KAFKA_BOOTSTRAP": self.kafka.server.bootstrap,
+            "CALMON_KAFKA_BOOTSTRAP": kafka or self.kafka.server.bootstrap,
         }
         with log_path.open("ab") as log:
             process = subprocess.Popen(
@@ -275,15 +292,36 @@ class Fleet:
         with engine.connect() as connection:
             return [tuple(row) for row in connection.execute(text(statement))]
 
-    def check(self, wild: Wild) -> None:
-        """Everything counted and kept equals what the stream asks for."""
-        self._flush()
-        assert self._counts() == wild.counts
+    def end(self) -> None:
+        """End all workers in order, once each partition is in the hands of one of them."""
+
+        def is_settled() -> bool:
+            state, members = self.members()
+            running = {str(worker.process.pid) for worker in self.running}
+            owners = {
+                str(owner).rpartition(":")[2]
+                for (owner,) in self.rows("SELECT owner FROM calmon.ingest_partition")
+            }
+            return state == "Stable" and len(members) == len(running) and owners <= running
+
+        wait_until(is_settled, lambda: f"{self.members()}: {self.logs}")
+        assert all(worker.end() < SHUTDOWN_S for worker in self.running)
+
+    def check(self, wild: Wild, *, flushed: bool = True) -> None:
+        """Everything that is durable equals what the stream asks for, and all of it is flushed.
+
+        These are two properties. The first holds at every moment. The second holds once workers
+        have ended in order; without `flushed` it must not: a worker that was killed had no time.
+        """
+        waiting = unflushed(self.url, Topics(**self.topics))
+        assert self._counts(waiting.cells) == wild.counts
+        rows = self.rows("SELECT model_id, name FROM calmon.model")
+        names = {int(str(number)): str(name) for number, name in rows}
         kinds: Counter[tuple[str, str]] = Counter()
-        for kind, name, n in self.rows(
-            "SELECT kind, name, n::int FROM calmon.tally JOIN calmon.model USING (model_id)"
-        ):
-            kinds[str(kind), str(name)] += int(str(n))
+        for tally, n in waiting.tallies.items():
+            kinds[str(tally.kind), names[tally.model]] += n
+        for kind, number, folded in self.rows("SELECT kind, model_id, n::int FROM calmon.tally"):
+            kinds[str(kind), names[int(str(number))]] += int(str(folded))
         assert kinds == wild.tallies
         topic_of = {name: topic for topic, name in self.topics.items()}
         letters = [
@@ -295,20 +333,18 @@ class Fleet:
         assert sorted(letters) == wild.letters
         changes = self.rows('SELECT partition, "offset" FROM calmon.change_event ORDER BY 1, 2')
         assert changes == wild.changes
+        assert self.unflushed_blocks() == 0 if flushed else self.unflushed_blocks() > 0
 
-    def _flush(self) -> None:
-        """A worker that ends while partitions move leaves its last counts to the next one."""
-        unflushed = (
+    def unflushed_blocks(self) -> int:
+        """Durable blocks whose counts no flush has put before the watcher."""
+        [(n,)] = self.rows(
             "SELECT count(*) FROM calmon.join_block b LEFT JOIN calmon.join_shard s USING (shard) "
             "WHERE b.block_id > coalesce(s.flushed_block_id, 0)"
         )
-        if self.rows(unflushed) == [(0,)]:
-            return
-        heir = self.start()
-        wait_until(lambda: self.rows(unflushed) == [(0,)], lambda: self.logs)
-        assert heir.end() < SHUTDOWN_S
+        return int(str(n))
 
-    def _counts(self) -> dict[Cell, tuple[int, ...]]:
+    def _counts(self, waiting: Cells) -> dict[Cell, tuple[int, ...]]:
+        """Counts of the bins and deltas, and those that wait for a flush."""
         engine = connect(self.url, name="test")
         panes = PaneStore(engine)
         while panes.fold():
@@ -316,7 +352,10 @@ class Fleet:
         counts = {}
         for number, (model, version) in NAMES.items():
             series = [i for i, s in panes.series(model).items() if s.version == version]
-            for (_, pane, late, bin_), sums in as_dict(panes.bins(series)).items():
+            mine = waiting.take(np.isin(waiting.series, series))
+            for (_, pane, late, bin_), sums in as_dict(
+                Cells.merge([panes.bins(series), mine])
+            ).items():
                 counts[number, pane, late, bin_] = sums
         engine.dispose()
         return {cell: sums for cell, sums in counts.items() if any(sums)}

@@ -109,6 +109,8 @@ def test_a_connection_that_breaks_in_mid_commit_changes_no_count(
                 wait_until(lambda: len(proxy.cuts) == number, lambda: workers.logs)  # noqa: B023
         assert proxy.cuts == [kind for kind, _ in planned]
         workers.wait_until_counted(len(stream))
+        # After the last cut it loads what it counted; ended before that it leaves it to the next.
+        worker.wait_for("assigned", len(worker.logged(PAUSED)) + 1)
         assert worker.end() < SHUTDOWN_S
         # One that was cut between two transactions may have been replaced without a word.
         in_commit = [kind for kind, _ in planned if kind is not Cut.ANYWHERE]

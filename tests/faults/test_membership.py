@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 SEED = int(os.environ.get("FAULT_SEED", "1"))
 CHANGES = 60 if SOAK else 6
 FREEZES = 20 if SOAK else 2
+ENDS = 20 if SOAK else 3
+FLUSH_AT_THE_END = "session_timeout: 1s, batch_events: 200, flush_every: 1h"
 
 
 @pytest.mark.timeout(120 + CHANGES * 10)
@@ -40,13 +42,53 @@ def test_three_workers_join_leave_and_die_under_load(
                 if number % 2:
                     rng.choice(workers.running).kill()
                 else:
-                    # Earlier than that, before its first line, it may not yet hear a SIGTERM.
-                    chosen = rng.choice([w for w in workers.running if w.logged("assigned")])
+                    # Earlier than that Python itself has only begun to start.
+                    chosen = rng.choice([w for w in workers.running if w.hears_signals])
                     assert chosen.end() < SHUTDOWN_S, chosen.log
                 workers.start()
             workers.keep(3)
         workers.wait_until_counted(len(stream))
-        assert all(worker.end() < SHUTDOWN_S for worker in workers.running)
+        workers.end()
+        workers.check(stream)
+
+
+@pytest.mark.timeout(120 + ENDS * 20)
+def test_all_workers_end_while_partitions_move_and_nothing_waits_for_a_flush(
+    real_kafka: TestKafka, postgres_url: str, tmp_path: Path
+) -> None:
+    """One ends, and the others are told to while they wait to hear whose its partitions are."""
+    print(f"FAULT_SEED={SEED}")  # noqa: T201  # to repeat it with
+    rng = random.Random(SEED)
+    stream = wild(SEED, 500 * ENDS, partitions=8)
+    with fleet(real_kafka, postgres_url, tmp_path, FLUSH_AT_THE_END, (8, 8)) as workers:
+        for number in range(1, ENDS + 1):
+            counted = len(stream) * number // ENDS
+            workers.publish(stream.messages[len(stream) * (number - 1) // ENDS : counted])
+            workers.keep(3)
+            workers.wait_until_counted(counted)
+            assert workers.unflushed_blocks() > 0
+            first, *others = workers.running
+            assert first.end() < SHUTDOWN_S
+            time.sleep(rng.uniform(0, 0.4))
+            for worker in others:
+                worker.signal(signal.SIGTERM)
+            assert [worker.ended() for worker in others] == [0, 0], workers.logs
+            assert workers.unflushed_blocks() == 0, workers.logs
+        workers.check(stream)
+
+
+def test_what_a_killed_worker_had_not_flushed_is_flushed_by_the_next(
+    real_kafka: TestKafka, postgres_url: str, tmp_path: Path
+) -> None:
+    stream = wild(SEED, 800)
+    with fleet(real_kafka, postgres_url, tmp_path, FLUSH_AT_THE_END) as workers:
+        workers.publish(stream.messages)
+        killed = workers.start()
+        workers.wait_until_counted(len(stream))
+        killed.kill()
+        workers.check(stream, flushed=False)
+        workers.start().wait_for("assigned")
+        workers.end()
         workers.check(stream)
 
 
@@ -92,7 +134,7 @@ def test_workers_frozen_at_random_moments_change_no_count(
             for _ in range(FREEZES):
                 _freeze(workers, rng)
         workers.wait_until_counted(len(stream))
-        assert all(worker.end() < SHUTDOWN_S for worker in workers.running)
+        workers.end()
         workers.check(stream)
 
 

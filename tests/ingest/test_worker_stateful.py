@@ -30,6 +30,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 from kafka import TopicPartition
+from kafka.errors import NodeNotReadyError
 
 from monitor.core.tallies import TallyKind
 from monitor.store.engine import DatabaseUnavailable
@@ -56,7 +57,8 @@ SETTINGS = settings(
 )
 MAX_ROUNDS = 80
 MET: set[str] = {kind for kind in TallyKind if "unsampled" not in kind}
-MET |= {"no database", "fenced", "overtaken", "fold failed"}
+MET |= {"no database", "Kafka away", "fenced", "overtaken", "fold failed"}
+MET |= {"ended while partitions moved"}
 MET |= {"forgotten row", "dropped block", "late cell"}
 MET |= {reason for *_, reason in BAD} if SOAK else set()
 
@@ -72,6 +74,8 @@ _portions = st.none() | st.lists(
 _at_commits = st.builds(Fault, st.sampled_from(Breakage), st.integers(0, 2), st.just(value=True))
 _at_calls = st.builds(Fault, st.sampled_from(Breakage), st.integers(0, 12), st.just(value=False))
 _faults = st.none() | _at_commits | _at_calls
+# Which of a worker's next polls fail: at once, or after a poll that brought something.
+_polls_that_fail = st.sampled_from([[], [], [], [True], [False, True], [False, False, True]])
 
 
 class Workers(RuleBasedStateMachine):
@@ -124,14 +128,30 @@ class Workers(RuleBasedStateMachine):
     def an_offset_is_used_up(self, tp: TopicPartition) -> None:
         self.world.kafka.skip(tp.topic, tp.partition)
 
-    @rule(which=_which, portions=_portions, fault=_faults, steps=st.integers(1, 3))
-    def step(self, which: int, portions: list[int] | None, fault: Fault | None, steps: int) -> None:
+    @rule(
+        which=_which,
+        portions=_portions,
+        fault=_faults,
+        away=_polls_that_fail,
+        steps=st.integers(1, 3),
+    )
+    def step(
+        self,
+        which: int,
+        portions: list[int] | None,
+        fault: Fault | None,
+        away: list[bool],
+        steps: int,
+    ) -> None:
         for member in self._chosen(which):
             self._limit(member, portions)
             member.faults.arm(fault)
+            member.consumer.failing = [NodeNotReadyError() if fails else None for fails in away]
             for _ in range(steps):
                 if not self._do(member, member.worker.step):
                     break
+            self.seen["Kafka away"] += any(away) and not member.consumer.failing
+            member.consumer.failing = []
 
     @rule(which=_which, evict=st.booleans(), fault=_faults)
     def flush(self, which: int, evict: bool, fault: Fault | None) -> None:
@@ -165,9 +185,33 @@ class Workers(RuleBasedStateMachine):
 
     @rule(which=_which)
     def leave(self, which: int) -> None:
+        """A worker ends in order, and leaves nothing of what it holds and owns unflushed."""
         for member in self._chosen(which):
-            if self._do(member, member.worker.flush):
+            member.faults.arm(None)
+            is_loaded = member.worker.rows and not member.faults.struck
+            held = {tp.partition for tp in member.consumer.assignment() if is_loaded}
+            moving = self.world.kafka.group.is_waiting(member.consumer)
+            if self._do(member, member.end):
                 self._bury(member)
+                others = {tp.partition for tp, owner in self.world.owners().items()
+                          if owner != member.name}  # fmt: skip
+                missed = self.world.unflushed_shards() & held
+                # Its flush is refused whole if another has taken over a part.
+                assert not missed or held & others, f"{member.name} missed its last flush"
+                self.seen["ended while partitions moved"] += moving and bool(held)
+
+    @rule(sent=st.lists(messages, min_size=2, max_size=5), which=_which)
+    def leave_amid_a_rebalance(self, sent: list[object], which: int) -> None:
+        """Partitions move, and a worker that has heard of it ends before it knows where to."""
+        if len(self.members) < 2:
+            self.start_worker(20_000, 1e6, None)
+        self.serve(sent, None)
+        self.world.kafka.group.rebalance()
+        for member in self._chosen(which):
+            member.consumer.limits = None
+            member.faults.arm(None)
+            if self._do(member, member.worker.step):
+                self.leave(which)
 
     @rule()
     def rebalance(self) -> None:

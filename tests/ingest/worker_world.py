@@ -7,16 +7,19 @@ sees the batches as they were committed, by whichever worker.
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from itertools import groupby, product
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 from kafka import TopicPartition
 from sqlalchemy import make_url
 
+from monitor.core.panes import Cells
 from monitor.core.policies import Policy
 from monitor.ingest.series_book import SeriesBook
 from monitor.ingest.shard_state import Topics
@@ -25,6 +28,7 @@ from monitor.store.engine import connect
 from monitor.store.ingest import IngestStore
 from monitor.store.panes import PaneStore
 from tests.faulty_postgres import Faults, faulty_engine
+from tests.ingest.durable import unflushed
 from tests.ingest.messages import BAD, FUTURE_MS, RULES, Answer, AnswerTo, Bad, Change, Predict
 from tests.memory_kafka import MemoryConsumer, MemoryKafka
 from tests.naive_join import (
@@ -43,6 +47,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from sqlalchemy import Engine
+
+    from monitor.core.tallies import Tally
+    from monitor.store.ingest import Flush
 
 PARTITIONS = 3
 TOPICS = Topics()
@@ -109,6 +116,12 @@ class Member:
     engine: Engine
     was_silent: bool = False
 
+    def end(self) -> None:
+        """End in order, as by SIGTERM."""
+        stop = Event()
+        stop.set()
+        self.worker.run(stop)
+
     def die(self) -> None:
         """End without a word, as by SIGKILL."""
         self.faults.cut()
@@ -130,6 +143,7 @@ class World:
     sent: list[Predict] = field(default_factory=list)
     dead_letters: set[tuple[str, int, int, str]] = field(default_factory=set)
     changes: set[tuple[str, int, int, str]] = field(default_factory=set)
+    started: list[Member] = field(default_factory=list)
     forgotten: int = 0
     time_ms: int = 0
     """What an event's time is counted from; an answer's is counted from its prediction's."""
@@ -147,6 +161,8 @@ class World:
         self.watcher = PaneStore(self._watcher)
 
     def close(self) -> None:
+        for member in self.started:
+            member.die()
         self._sql.close()
         self._reader.dispose()
         self._watcher.dispose()
@@ -162,11 +178,14 @@ class World:
             batch_events=batch_events,
             flush_every=timedelta(seconds=flush_every_s),
             poll_timeout=timedelta(0),
-            linger=timedelta(0),
+            # A step polls until there is no more, as one under load does; nothing here waits.
+            linger=timedelta(seconds=60),
+            retry_after=timedelta(0),
         )
         store = IngestStore(engine)
         worker = Worker(consumer, store, SeriesBook(store, POLICIES.get), settings)
-        return Member(name, worker, consumer, faults, engine)
+        self.started.append(Member(name, worker, consumer, faults, engine))
+        return self.started[-1]
 
     def publish(self, message: Predict | Answer | AnswerTo | Bad | Change) -> None:
         """Send one message, and remember what must become of it."""
@@ -233,18 +252,61 @@ class World:
         logs = self.kafka.logs.items()
         return [tp for tp, log in logs if log and int(str(done.get(tp, 0))) <= log[-1].offset]
 
-    def known_cells(self) -> dict[Cell, tuple[int, ...]]:
-        """All counts, by name."""
+    def cutoffs(self, shard: int) -> dict[str, int]:
+        """Times up to which a shard has forgotten, ms by model."""
+        rows = self._sql.execute(
+            """SELECT m.name, e.value::bigint FROM calmon.join_shard s,
+               jsonb_each_text(s.evicted) e JOIN calmon.model m ON m.model_id = e.key::int
+               WHERE s.shard = %s""",
+            [shard],
+        )
+        return {str(name): int(str(ms)) for name, ms in rows}
+
+    def unflushed(self) -> Flush:
+        """What is durable, and in no delta yet."""
+        return unflushed(self.url, TOPICS, POLICIES.get)
+
+    def unflushed_shards(self) -> set[int]:
+        """Shards with blocks that no flush covers."""
+        rows = self._sql.execute(
+            """SELECT DISTINCT shard FROM calmon.join_block b
+               LEFT JOIN calmon.join_shard s USING (shard)
+               WHERE b.block_id > coalesce(s.flushed_block_id, 0)"""
+        )
+        return {int(str(shard)) for (shard,) in rows}
+
+    def named(self, tallies: Counter[Tally]) -> Counter[TallyName]:
+        """Tallies by name."""
+        rows = self._sql.execute("SELECT model_id, name FROM calmon.model")
+        models = {int(str(number)): str(name) for number, name in rows}
+        series = {
+            i: (s.model, s.version, s.segment)
+            for model in RULES
+            for i, s in self._panes.series(model).items()
+        }
+        return Counter(
+            {
+                (str(kind), models[model], series.get(index)): n
+                for (kind, model, index), n in tallies.items()
+            }
+        )
+
+    def known_cells(self, more: Cells | None = None) -> dict[Cell, tuple[int, ...]]:
+        """All counts, by name, with `more` of them."""
         found: dict[Cell, tuple[int, ...]] = {}
         for model in RULES:
             for index, series in self._panes.series(model).items():
                 name = (series.model, series.version, series.segment)
-                for (_, pane, late, bin_), sums in as_dict(self._panes.bins([index])).items():
-                    found[name, pane, late, bin_] = sums
+                cells = self._panes.bins([index])
+                if more is not None:
+                    cells = Cells.merge([cells, more.take(more.series == index)])
+                for (_, pane, late, bin_), sums in as_dict(cells).items():
+                    if any(sums):
+                        found[name, pane, late, bin_] = sums
         return found
 
     def known_tallies(self) -> Counter[TallyName]:
-        """All tallies, by name."""
+        """All folded tallies, by name."""
         rows = self._sql.execute(
             """SELECT t.kind, m.name, s.model, s.version, s.segment, t.n
                FROM calmon.tally t JOIN calmon.model m USING (model_id)
@@ -316,6 +378,17 @@ class World:
         rows: list[Any] = self._sql.execute(statement).fetchall()
         assert len(rows) == len(set(rows))
         return set(rows)
+
+
+def settle(world: World, members: Sequence[Member]) -> None:
+    """Let the group come to rest, and all that was sent be counted and committed."""
+    for _ in range(200):
+        for member in members:
+            member.worker.step()
+        if all(member.consumer.is_settled for member in members) and not world.unread():
+            return
+        time.sleep(0.01)
+    raise AssertionError(world.unread())
 
 
 def alive(members: Iterable[Member]) -> list[Member]:
