@@ -14,10 +14,10 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --fork-s
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test check bench soak fuzz lock kafka-jars clean
+.PHONY: help install demo test check bench bench-detection soak fuzz lock kafka-jars clean
 
 help: ## List these commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo "  PYTHON=/path/to/python3.12 make ... chooses the Python (3.11 or newer)"
 
 install: $(INSTALLED) ## Make .venv from the lock file and this checkout (the others do it too)
@@ -37,6 +37,10 @@ check: $(INSTALLED) ## Lint, format, types, import rules
 
 bench: $(INSTALLED) ## Run the benchmarks (tests/benchmarks/bench_*.py)
 	$(BIN)/python -m pytest tests/benchmarks -o python_files='bench_*.py' -s $(ARGS)
+
+# One thread each: the matrices are small, and threads would change no sum but the time.
+bench-detection: $(INSTALLED) ## Measure false alarms and delays against rivals; ARGS="--runs 200" for all
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.detection.run $(ARGS)
 
 soak: $(INSTALLED) ## Faults and random interleavings for long; FAULT_SEED=n repeats a run
 	SOAK=1 SOAK_KILLS=$${SOAK_KILLS:-200} $(BIN)/python -m pytest tests/faults \
