@@ -137,3 +137,36 @@ def test_bins_are_those_of_the_reliability_diagram(stream: str, model: str, span
     held = [b for b in reliability_bins(span_counts(stream, model, span)) if b.n]
     assert [b.observed for b in held] == pytest.approx(curve["prob_true"], abs=1e-9)
     assert [b.mean_score for b in held] == pytest.approx(curve["prob_pred"], abs=1e-9)
+
+
+def test_every_binary_series_of_the_recorded_streams_is_tested() -> None:
+    found = {
+        (file.parent.name, model)
+        for file in DATA.glob("*/oracle.json")
+        for model, spans in json.loads(file.read_text(encoding="utf-8"))["models"].items()
+        if "ece_ew15_right" in spans["overall"] and model != "__pooled__"
+    }
+    assert found == {case[:2] for case in CASES}
+
+
+@pytest.mark.parametrize(
+    ("stream", "model"), [("games538", "538-wnba"), ("llm_msp", "qa-endpoint")]
+)
+def test_versions_of_a_series_are_those_of_the_raw_rows(stream: str, model: str) -> None:
+    names = ["prediction_id", "model", "model_version", "score"]
+    said = pq.read_table(DATA / stream / "predictions.parquet", columns=names).to_pydict()
+    labels = pq.read_table(DATA / stream / "labels.parquet").to_pydict()
+    label_of = dict(zip(labels["prediction_id"], labels["label"], strict=True))
+    by_version: dict[str, list[tuple[float, bool]]] = {}
+    for key, name, version, score in zip(*(said[name] for name in names), strict=True):
+        if name == model and key in label_of:
+            by_version.setdefault(str(version), []).append((score, label_of[key] == 1))
+    recorded = cast("dict[str, dict[str, float]]", oracle(stream, model)["by_version"])
+    assert set(recorded) == set(by_version)
+    for version, some in by_version.items():
+        score, outcome = zip(*some, strict=True)
+        found = metrics(BinCounts.from_rows(np.array(score), np.array(outcome)))
+        assert found.n == recorded[version]["n"]
+        for ours, (theirs, tolerance) in TOLERANCES.items():
+            expected = recorded[version][theirs]
+            assert getattr(found, ours) == pytest.approx(expected, abs=tolerance), ours
