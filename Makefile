@@ -14,7 +14,8 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --fork-s
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test check bench bench-detection soak fuzz lock kafka-jars clean
+.PHONY: help install demo test check bench bench-detection soak soak-faults soak-worker soak-decoder \
+	fuzz lock kafka-jars clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,10 +43,22 @@ bench: $(INSTALLED) ## Run the benchmarks (tests/benchmarks/bench_*.py)
 bench-detection: $(INSTALLED) ## Measure false alarms and delays against rivals; ARGS="--runs 200" for all
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.detection.run $(ARGS)
 
-soak: $(INSTALLED) ## Faults and random interleavings for long; FAULT_SEED=n repeats a run
-	SOAK=1 SOAK_KILLS=$${SOAK_KILLS:-200} $(BIN)/python -m pytest tests/faults \
-		tests/ingest/test_worker_stateful.py tests/ingest/test_formats_fuzz.py \
-		-s -o timeout=0 $(ARGS)
+soak: $(INSTALLED) ## All of soak-faults, soak-worker and soak-decoder; FAULT_SEED=n repeats a run
+	$(MAKE) --no-print-directory soak-faults
+	$(MAKE) --no-print-directory soak-worker
+	$(MAKE) --no-print-directory soak-decoder
+
+soak-faults: $(INSTALLED) ## Faults on real servers: SOAK_KILLS (200) kills, and the others for long
+	SOAK=1 SOAK_KILLS=$${SOAK_KILLS:-200} $(BIN)/python -m pytest tests/faults -s -o timeout=0 $(ARGS)
+
+soak-worker: $(INSTALLED) ## Random interleavings for SOAK_MINUTES (30)
+	SOAK=1 $(BIN)/python -m pytest tests/ingest/test_worker_stateful.py -s -o timeout=0 $(ARGS)
+
+soak-decoder: $(INSTALLED) ## Any bytes: SOAK_EXAMPLES (2000) for each law, and FUZZ_SECONDS (300) by coverage
+	seed=$${FAULT_SEED:-$$(date +%s)} && echo "FAULT_SEED=$$seed" && \
+		$(BIN)/python -m pytest tests/ingest/test_formats_fuzz.py -s -o timeout=0 \
+		--hypothesis-profile=soak --hypothesis-seed=$$seed $(ARGS)
+	FUZZ_SECONDS=$${FUZZ_SECONDS:-300} $(BIN)/python -m tests.fuzz.fuzz_formats
 
 fuzz: $(INSTALLED) ## Feed the decoder bytes chosen by coverage, for FUZZ_SECONDS (60)
 	$(BIN)/python -m tests.fuzz.fuzz_formats

@@ -7,12 +7,14 @@ of server. An `empty` database has no tables.
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 from monitor.embedded import MockKafka, embedded_postgres, postgres_server
 from monitor.store.engine import connect
@@ -22,6 +24,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sqlalchemy import Engine
+
+
+# Laws under many more examples than usual: `make soak-decoder`.
+settings.register_profile(
+    "soak", max_examples=int(os.environ.get("SOAK_EXAMPLES", "2000")), deadline=None
+)
 
 
 @pytest.fixture(scope="session")

@@ -5,8 +5,9 @@ driver's connections break where a rule says so. A rule is something the world m
 come, a worker steps or dies or hangs, partitions move, the watcher folds. Whatever was done, once
 all is read the counts, tallies, dead letters and changes are those of the naive model: `==`.
 
-SOAK=1 runs thousands of steps from a new seed; FAULT_SEED=n repeats a run. Commits go on in a
-thread of the worker's, so a rare failure may need more than one run of its seed.
+SOAK=1 goes on with one seed after another, from a new one, until SOAK_MINUTES (30) have passed;
+FAULT_SEED=n repeats a seed. Commits go on in a thread of the worker's, so a rare failure may need
+more than one run of its seed.
 """
 
 from __future__ import annotations
@@ -14,8 +15,10 @@ from __future__ import annotations
 import os
 import secrets
 import sys
+import time
 from collections import Counter
 from functools import partial
+from itertools import count
 from typing import TYPE_CHECKING
 
 import pytest
@@ -44,7 +47,8 @@ if TYPE_CHECKING:
 
 SOAK = os.environ.get("SOAK") == "1"
 SEED = int(os.environ.get("FAULT_SEED") or (secrets.randbits(32) if SOAK else 20_261_124))
-EXAMPLES, STEPS = (600, 60) if SOAK else (45, 40)
+EXAMPLES, STEPS = (50, 60) if SOAK else (45, 40)
+SOAK_MINUTES = float(os.environ.get("SOAK_MINUTES", "30"))
 SETTINGS = settings(
     max_examples=EXAMPLES,
     stateful_step_count=STEPS,
@@ -394,13 +398,17 @@ def _note(text: str) -> None:
 def test_every_interleaving_counts_as_the_naive_model_does(
     postgres_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with capsys.disabled():
-        sys.stdout.write(f"\nFAULT_SEED={SEED}, {EXAMPLES} runs of up to {STEPS} steps\n")
     seen: Counter[str] = Counter()
-    machine = seed(SEED)(type("Run", (Workers,), {"url": postgres_url, "seen": seen}))
-    # Thousands of lines about assignments would hide the steps of a failure.
-    with structlog.testing.capture_logs():
-        run_state_machine_as_test(machine, settings=SETTINGS)
+    runs: type[Workers] = type("Run", (Workers,), {"url": postgres_url, "seen": seen})
+    until_s = time.monotonic() + SOAK_MINUTES * 60
+    for number in count(SEED):
+        with capsys.disabled():
+            sys.stdout.write(f"\nFAULT_SEED={number}, {EXAMPLES} runs of up to {STEPS} steps\n")
+        # Thousands of lines about assignments would hide the steps of a failure.
+        with structlog.testing.capture_logs():
+            run_state_machine_as_test(seed(number)(type("Run", (runs,), {})), settings=SETTINGS)
+        if not SOAK or time.monotonic() > until_s:
+            break
     with capsys.disabled():
         sys.stdout.write(f"met: {dict(sorted(seen.items()))}\n")
     # A test that never meets what it is about would show nothing.
