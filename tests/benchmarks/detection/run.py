@@ -32,13 +32,14 @@ Task = tuple[int, int, tuple[int, ...]]
 def main() -> None:
     """Measure, then write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=int, default=4, help="replicates of each row")
+    parser.add_argument("--runs", type=int, default=2, help="replicates of each row")
     parser.add_argument(
         "--rival-runs", type=int, help=f"of the rivals; by default --runs, at most {RIVALS_AT_MOST}"
     )
     parser.add_argument("--first-run", type=int, default=0, help="number of the first replicate")
     parser.add_argument("--only", action="append", help="TABLE or TABLE/ROW; may be given again")
     parser.add_argument("--who", choices=("ours", "rival", "all"), default="all")
+    parser.add_argument("--but", default=[], action="append", help="leave out contestants so named")
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--shard", default="results", help="name of the file of results")
     parser.add_argument("--no-write", action="store_true", help="leave docs/detection.md alone")
@@ -65,6 +66,7 @@ def tasks(results: Results, given: argparse.Namespace) -> Iterator[Task]:
                 for which, contestant in enumerate(row.contestants)
                 if given.who in ("all", contestant.who)
                 and run < (given.runs if contestant.who == OURS else rival_runs)
+                and not any(name in contestant.name for name in given.but)
                 and contestant.missing() is None
                 and not results.has(row, contestant, run)
             )

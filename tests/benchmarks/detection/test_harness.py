@@ -149,7 +149,7 @@ def _row(spec: str = "1") -> Row:
 
 
 def _asked(runs: int) -> argparse.Namespace:
-    return argparse.Namespace(runs=runs, rival_runs=0, first_run=0, only=None, who="all")
+    return argparse.Namespace(runs=runs, rival_runs=0, first_run=0, only=None, but=[], who="all")
 
 
 def test_a_run_that_was_stopped_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
