@@ -41,13 +41,15 @@ if TYPE_CHECKING:
     from tests.servers import TestKafka
 
 SOAK = os.environ.get("SOAK") == "1"
+PATIENCE = float(os.environ.get("PATIENCE", "5" if SOAK else "1"))
+"""A soak runs beside other work, and may be slow without being wrong."""
 SHUTDOWN_S = 10
 """What an orderly end may take."""
 FENCED, MENDABLE, KILLED = 3, 2, -signal.SIGKILL
 """Exit codes."""
 FINE = {None, 0, FENCED, KILLED}
 """Exit codes of workers that run, were ended or killed, or woke too late; never of an error."""
-GIVE_UP_S = 120
+GIVE_UP_S = 120 * PATIENCE
 FAST = "session_timeout: 1s, batch_events: 20, flush_every: 1s"
 """Ingest keys with which much happens in little time: short sessions, many small transactions."""
 PUBLISHED_A_SECOND = 10
@@ -168,7 +170,7 @@ class Fleet:
         assert self.running, f"no worker is left: {self.logs}"
         return True
 
-    def wait_for_progress(self, timeout_s: float = 60) -> None:
+    def wait_for_progress(self, timeout_s: float = 60 * PATIENCE) -> None:
         """Until more is counted than now."""
         before = self.counted()
         wait_until(lambda: self._works() and self.counted() > before, lambda: self.logs, timeout_s)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.faults.fleet import SHUTDOWN_S, SOAK, fleet, wait_until
+from tests.faults.fleet import PATIENCE, SHUTDOWN_S, SOAK, fleet, wait_until
 from tests.faults.tcp_cut import Cut, proxy_to
 from tests.faults.wild import wild
 
@@ -85,7 +85,7 @@ def test_a_worker_survives_a_crash_of_its_database_and_ends_while_it_is_away(
         workers.check(stream)
 
 
-@pytest.mark.timeout(120 + CUTS * 4)
+@pytest.mark.timeout(PATIENCE * (120 + CUTS * 4))
 def test_a_connection_that_breaks_in_mid_commit_changes_no_count(
     real_kafka: TestKafka, postgres_url: str, tmp_path: Path
 ) -> None:

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING
 
 from kafka.admin import NewTopic
 
-from tests.faults.fleet import FAST, MENDABLE, SHUTDOWN_S, SOAK, Fleet, WorkerProcess, fleet
+from tests.faults.fleet import (
+    FAST,
+    MENDABLE,
+    PATIENCE,
+    SHUTDOWN_S,
+    SOAK,
+    Fleet,
+    WorkerProcess,
+    fleet,
+)
 from tests.faults.wild import wild
 
 if TYPE_CHECKING:
@@ -25,7 +34,7 @@ PARTITION = 0
 
 def one_line(worker: WorkerProcess) -> str:
     """What a worker said that ended for a reason that a person can mend."""
-    assert worker.ended(timeout_s=30) == MENDABLE, worker.log
+    assert worker.ended(timeout_s=30 * PATIENCE) == MENDABLE, worker.log
     assert "Traceback" not in worker.log
     [said] = [line for line in worker.log.splitlines() if line.startswith("calmon: ")]
     assert worker.log.splitlines()[-1] == said

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.faults.fleet import FINE, GIVE_UP_S, SOAK, Fleet, fleet
+from tests.faults.fleet import FINE, GIVE_UP_S, PATIENCE, SOAK, Fleet, fleet
 from tests.faults.wild import wild
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ IDS = max(8000, 100 * KILLS)
 MOSTLY_COMMITTING = "session_timeout: 1s, batch_events: 5, flush_every: 1s"
 
 
-@pytest.mark.timeout(120 + KILLS * 10)
+@pytest.mark.timeout(PATIENCE * (120 + KILLS * 10))
 def test_workers_killed_at_random_moments_count_as_if_nothing_had_happened(
     real_kafka: TestKafka, postgres_url: str, tmp_path: Path
 ) -> None:

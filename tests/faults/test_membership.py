@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.faults.fleet import FENCED, SHUTDOWN_S, SOAK, Fleet, fleet
+from tests.faults.fleet import FENCED, PATIENCE, SHUTDOWN_S, SOAK, Fleet, fleet
 from tests.faults.tcp_cut import proxy_to
 from tests.faults.wild import wild
 
@@ -26,7 +26,7 @@ ENDS = 20 if SOAK else 3
 FLUSH_AT_THE_END = "session_timeout: 1s, batch_events: 200, flush_every: 1h"
 
 
-@pytest.mark.timeout(120 + CHANGES * 10)
+@pytest.mark.timeout(PATIENCE * (120 + CHANGES * 10))
 def test_three_workers_join_leave_and_die_under_load(
     real_kafka: TestKafka, postgres_url: str, tmp_path: Path
 ) -> None:
@@ -52,7 +52,7 @@ def test_three_workers_join_leave_and_die_under_load(
         workers.check(stream)
 
 
-@pytest.mark.timeout(120 + ENDS * 20)
+@pytest.mark.timeout(PATIENCE * (120 + ENDS * 20))
 def test_all_workers_end_while_partitions_move_and_nothing_waits_for_a_flush(
     real_kafka: TestKafka, postgres_url: str, tmp_path: Path
 ) -> None:
@@ -114,7 +114,7 @@ def test_a_zombie_that_wakes_in_the_middle_of_a_batch_writes_nothing_and_stops(
             workers.wait_for_progress()
             zombie.signal(signal.SIGCONT)
             proxy.release()
-            assert zombie.ended(timeout_s=30) == FENCED, zombie.log
+            assert zombie.ended(timeout_s=30 * PATIENCE) == FENCED, zombie.log
             assert "belong to another worker" in zombie.log
             assert "Traceback" not in zombie.log
         workers.wait_until_counted(len(stream))
@@ -122,7 +122,7 @@ def test_a_zombie_that_wakes_in_the_middle_of_a_batch_writes_nothing_and_stops(
         workers.check(stream)
 
 
-@pytest.mark.timeout(120 + FREEZES * 15)
+@pytest.mark.timeout(PATIENCE * (120 + FREEZES * 15))
 def test_workers_frozen_at_random_moments_change_no_count(
     real_kafka: TestKafka, postgres_url: str, tmp_path: Path
 ) -> None:
