@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from monitor.core.bins import BinCounts
 
 N_HATS = 8
-PRIOR_SDS = (1.0, 0.5, 0.3)
+PRIOR_SDS = (1.0, 0.5, 0.6)
 """Prior standard deviations of the intercept, the slope and each hat; prior means are 0, 1, 0."""
 SIGMA_MIN = 1e-6
 KNOT_GAP = 1e-3

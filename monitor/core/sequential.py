@@ -18,7 +18,6 @@ import numpy as np
 
 from monitor.core.arrival import COMPLETE, Arrival
 from monitor.core.calibration_map import (
-    SIGMA_MIN,
     Cells,
     Gaussian,
     features,
@@ -27,7 +26,8 @@ from monitor.core.calibration_map import (
     prior,
 )
 from monitor.core.logistic import sigmoid
-from monitor.core.shock import log_marginal, sigma_evidence, sigma_learned, sigma_mean
+from monitor.core.shock import LevelLikelihood, sigma_chances
+from monitor.core.wobble import HiddenLevel, IidShock, Wobble, expected_sd
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,12 +36,16 @@ if TYPE_CHECKING:
 
     from monitor.core.bins import BinCounts
 
-LEVELS = (-1.2, -0.7, -0.4, -0.2, 0.2, 0.4, 0.7, 1.2)
+LEVELS = (-1.4, -0.85, -0.5, -0.3, 0.3, 0.5, 0.85, 1.4)
 SLOPES = (0.5, 0.65, 0.8, 1.25, 1.5, 2.0)
 BOTH = tuple((level, slope) for level in (-0.4, 0.4) for slope in (0.7, 1.4))
 _GLOBAL = np.array([*((level, 1.0) for level in LEVELS), *((0.0, b) for b in SLOPES), *BOTH])
 LOCAL = (-1.0, -0.45, 0.45, 1.0)
 WEIGHT_MIN = 1e-12
+LOG_FLOOR = -50.0
+"""Log likelihood of a state of the wobble against the best one, at the least, by one cohort."""
+CHANCE_MIN = 1e-100
+"""Of a state: none is ever ruled out for good."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +64,7 @@ class Bets:
         n_global, n_local = len(_GLOBAL), len(LOCAL) * self.n_knots
         if not n_local:
             return np.full(n_global, -np.log(n_global))
-        weights = [0.5 / n_global] * n_global + [0.5 / n_local] * n_local
+        weights = [0.85 / n_global] * n_global + [0.15 / n_local] * n_local
         return np.asarray(np.log(weights))
 
     @property
@@ -80,35 +84,47 @@ class Bets:
 class Detector:
     """State between cohorts; arrays have one element a bet.
 
-    posterior: what is known of the map if nothing changed; log_sigmas: log posterior of the cohort
-    shock, on the grid of `shock.py`. means: the map before the change as each bet sees it, shape
-    (bets, d), with the posterior's precision.
-    log_r: log Shiryaev-Roberts statistic in labels; log_best: log of its largest single term, whose
-    change would have begun with the cohort at since_s (epoch seconds).
+    posterior: what is known of the map if nothing changed; wobble: what cohorts may do without a
+    drift, known: chances of its states. means: the map before the change as each bet sees it,
+    shape (bets, d), with the posterior's precision. log_r: log Shiryaev-Roberts statistic in
+    labels, (bets,); shares: of the wobble's states in it, (bets, states). log_best: log of its largest single term, whose change would have begun with the cohort at
+    since_s (epoch seconds).
     """
 
     knots: NDArray[np.float64]
     bets: Bets
-    log_sigmas: NDArray[np.float64]
+    wobble: Wobble
+    known: NDArray[np.float64]
     posterior: Gaussian
     means: NDArray[np.float64]
     log_r: NDArray[np.float64]
+    shares: NDArray[np.float64]
     log_best: NDArray[np.float64]
     since_s: NDArray[np.int64]
 
     @classmethod
-    def from_baseline(cls, cohorts: Sequence[BinCounts]) -> Self:
-        """Detector at rest, its map and shock fitted on the baseline's cohorts."""
+    def from_baseline(cls, cohorts: Sequence[BinCounts], *, hidden_level: bool = False) -> Self:
+        """Detector at rest, its map and wobble fitted on the baseline's cohorts, in time order.
+
+        hidden_level: the wobble has a memory (`autocorrelation.find_memory`).
+        """
         cells = Cells.of(cohorts)
         knots = hat_knots(cells)
         bets = Bets(len(knots))
         before = prior(len(knots))
-        log_sigmas = sigma_evidence(cells, knots, before)
-        posterior = fit(cells, knots, before, sigma_mean(log_sigmas)).posterior
+        wobble: Wobble = IidShock()
+        known = sigma_chances(cells, knots, before)
+        posterior = fit(cells, knots, before, expected_sd(wobble, known)).posterior
+        if hidden_level:
+            wobble = hidden = HiddenLevel.made()
+            known = hidden.known([_level(posterior, knots, each) for each in cohorts])
         n_bets = len(bets.log_weights)
         nothing, never = np.full(n_bets, -np.inf), np.zeros(n_bets, dtype=np.int64)
         means = np.tile(posterior.mean, (n_bets, 1))
-        return cls(knots, bets, log_sigmas, posterior, means, nothing, nothing, never)
+        shares = np.broadcast_to(known, (n_bets, *known.shape))
+        return cls(
+            knots, bets, wobble, known, posterior, means, nothing, shares, nothing, never
+        )
 
     @property
     def log_m(self) -> float:
@@ -117,8 +133,8 @@ class Detector:
 
     @property
     def sigma(self) -> float:
-        """Standard deviation of the cohort shock, in logits, as far as it is known now."""
-        return sigma_mean(self.log_sigmas)
+        """Standard deviation of the wobble, in logits, as far as it is known now."""
+        return expected_sd(self.wobble, self.known)
 
     @property
     def changed_since_s(self) -> int:
@@ -148,9 +164,11 @@ class Detector:
     ) -> Detector:
         """Score one whole cohort, then learn it if log M is still below `learn_below`.
 
-        R <- L (R + n) for each bet and a cohort of n labels. A change that has shown itself is not
-        learned, so that it is not taken for the map. arrival: labels that came in time, where the
-        map is of complete labels.
+        For each bet, N <- T(N + n known) L and known <- T(known) L0 over the states of the wobble,
+        T its moves, L and L0 the cohort's likelihoods under the bet and under "nothing changed";
+        R is the sum of N over that of known: R <- (R + n) L / L0 where there is one state. A change
+        that has shown itself is not learned, so that it is not taken for the map or for wobble.
+        arrival: labels that came in time, where the map is of complete labels.
         """
         cells = Cells.of([counts])
         if not len(cells.n):
@@ -159,49 +177,77 @@ class Detector:
         log_n = float(np.log(cells.n.sum()))
         begun = log_n > self.log_best
         means = np.where(begun[:, None], self.posterior.mean, self.means)
-        log_lr = self._log_likelihood_ratios(seen, means)
+        level = self._levels(seen, means)
+        likelihood, top = self._likelihood(level, seen)
+        before = np.logaddexp(self.log_r, log_n)
+        old, new = np.exp(self.log_r - before), np.exp(log_n - before)
+        wide = (-1, *[1] * self.known.ndim)
+        started = old.reshape(wide) * self.shares + new.reshape(wide) * self.known
+        shares = np.maximum(self.wobble.moved(started) * likelihood[1:], CHANCE_MIN)
+        known = self.wobble.moved(self.known)
+        now = np.maximum(known * likelihood[0], CHANCE_MIN)
+        total = shares.reshape(len(shares), -1).sum(axis=1)
+        gain = top[1:] - top[0] + np.log(total) - np.log(now.sum())
         scored = replace(
             self,
             means=means,
-            log_r=np.logaddexp(self.log_r, log_n) + log_lr,
-            log_best=np.maximum(self.log_best, log_n) + log_lr,
+            known=known,
+            log_r=before + gain,
+            shares=shares / total.reshape(wide),
+            log_best=np.maximum(self.log_best, log_n) + gain,
             since_s=np.where(begun, start_s, self.since_s),
         )
-        return scored.learned(seen) if scored.log_m < learn_below else scored
-
-    def _log_likelihood_ratios(self, seen: Seen, means: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Log likelihood of a cohort under each bet, less that under "nothing changed"."""
-        bets = self.bets.moved(seen.logits(means), seen.x)
-        unmoved = seen.logits(self.posterior.mean[None, :])
-        hypotheses = seen.arrival.observed(np.vstack([unmoved, bets]))
-        variance = np.array([self.sigma**2 + seen.level_variance])
-        log_likelihood = log_marginal(hypotheses, seen.cells, variance)
-        return np.asarray(log_likelihood[1:] - log_likelihood[0])
+        if scored.log_m >= learn_below:
+            return scored
+        return scored._learned(seen, level, now / now.sum())  # noqa: SLF001  # its own kind
 
     def taught(self, counts: BinCounts, *, arrival: Arrival = COMPLETE) -> Detector:
         """Learn one whole cohort that is known to be as before; the evidence stays as it is."""
         cells = Cells.of([counts])
-        return self.learned(Seen.by(self, cells, arrival)) if len(cells.n) else self
+        if not len(cells.n):
+            return self
+        seen = Seen.by(self, cells, arrival)
+        level = self._levels(seen, self.means)
+        likelihood, _ = self._likelihood(level, seen)
+        now = np.maximum(self.wobble.moved(self.known) * likelihood[0], CHANCE_MIN)
+        return self._learned(seen, level, now / now.sum())
 
-    def learned(self, seen: Seen) -> Detector:
-        """Learn a scored cohort: the map and the shock if nothing changed, the bets' maps before.
+    def _likelihood(
+        self, level: LevelLikelihood, seen: Seen
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Likelihood (hypotheses, states) over its largest value, and the log of that."""
+        log_likelihood = self.wobble.log_likelihood(level, seen.level_variance)
+        top = log_likelihood.reshape(len(log_likelihood), -1).max(axis=1)
+        scaled = log_likelihood - top.reshape(-1, *[1] * (log_likelihood.ndim - 1))
+        return np.exp(np.maximum(scaled, LOG_FLOOR)), top
+
+    def _levels(self, seen: Seen, means: NDArray[np.float64]) -> LevelLikelihood:
+        """Likelihood of a cohort under "nothing changed", and under each bet."""
+        unmoved = seen.logits(self.posterior.mean[None, :])
+        moved = self.bets.moved(seen.logits(means), seen.x)
+        logits = seen.arrival.observed(np.vstack([unmoved, moved]))
+        return LevelLikelihood.of(logits, seen.cells, self.sigma**2 + seen.level_variance)
+
+    def _learned(self, seen: Seen, level: LevelLikelihood, known: NDArray[np.float64]) -> Detector:
+        """Learn a scored cohort: the map and the wobble if nothing changed, the bets' maps before.
 
         What a bet has learned since its change began keeps the map that learns the change from
-        pulling the bet along. Its mean takes one Newton step with the posterior's own curvature.
+        pulling the bet along. Its mean takes one Newton step with the posterior's own curvature,
+        from the cohort's most likely shock.
         """
-        cells, sigma, offset = seen.cells, self.sigma, seen.offset(self.posterior)
-        fitted = fit(cells, self.knots, self.posterior, sigma, offset).posterior
-        p = sigmoid(seen.arrival.observed(self.bets.moved(self.means @ seen.x.T, seen.x)))
-        residual, weight = cells.positive - cells.n * p, cells.n * p * (1 - p)
-        shock = residual.sum(axis=1) / (weight.sum(axis=1) + max(sigma, SIGMA_MIN) ** -2)
-        slope = ((residual - weight * shock[:, None]) @ seen.x) * self.bets.slopes[:, None]
-        predicted = seen.arrival.observed(seen.logits(self.posterior.mean[None, :])[0])
-        return replace(
-            self,
-            posterior=fitted,
-            means=self.means + np.linalg.solve(fitted.precision, slope.T).T,
-            log_sigmas=sigma_learned(self.log_sigmas, predicted, cells, seen.level_variance),
-        )
+        offset = seen.offset(self.posterior)
+        fitted = fit(seen.cells, self.knots, self.posterior, self.sigma, offset).posterior
+        residual = seen.cells.positive - seen.cells.n * level.p[1:]
+        slope = (residual @ seen.x) * self.bets.slopes[:, None]
+        means = self.means + np.linalg.solve(fitted.precision, slope.T).T
+        return replace(self, posterior=fitted, means=means, known=known)
+
+
+def _level(posterior: Gaussian, knots: NDArray[np.float64], counts: BinCounts) -> LevelLikelihood:
+    """Likelihood of a baseline's cohort under its own map."""
+    cells = Cells.of([counts])
+    logits = (features(cells.logit, knots) @ posterior.mean)[None, :]
+    return LevelLikelihood.of(logits, cells, 1.0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

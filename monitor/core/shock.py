@@ -7,83 +7,107 @@ let a cohort change the sigma that it is itself judged by.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from monitor.core.calibration_map import SIGMA_MIN, Cells, Gaussian, fit
-from monitor.core.logistic import sigmoid
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-SIGMAS: NDArray[np.float64] = np.linspace(0, 1, 21)
+SIGMAS: NDArray[np.float64] = np.array([0.0, *np.geomspace(0.0125, 1.0, 20)])
 """Grid of standard deviations of the shock, in logits."""
+SIGMA_SCALE = 0.01
+_EDGES = np.concatenate([[0.0], (SIGMAS[1:] + SIGMAS[:-1]) / 2, [SIGMAS[-1]]])
+PRIOR: NDArray[np.float64] = np.diff(np.log(_EDGES + SIGMA_SCALE))
+"""Chance of each sigma before any cohort, of density 1 / (sigma + SIGMA_SCALE): any order of
+magnitude is as likely as another, so a fleet of quiet and of wild series loses little on either."""
+PRIOR /= PRIOR.sum()
 NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(7)
 LOG_WEIGHTS = np.log(_WEIGHTS) - 0.5 * np.log(2 * np.pi)
-MODE_STEPS = 3
-MODE_STRIDE = 1.0
+MODE_STEPS = 2
+QUARTIC_STEPS = 3
+STRIDE = 1.0
+"""Longest step of a mode search, in logits."""
 LOGIT_MAX = 300.0
+VARIANCE_MIN = SIGMA_MIN**2
 
 
-def sigma_evidence(
+def sigma_chances(
     cells: Cells, knots: NDArray[np.float64], before: Gaussian
 ) -> NDArray[np.float64]:
-    """Log posterior, up to a constant, of each sigma of the grid after the baseline's cohorts."""
-    return np.array([fit(cells, knots, before, s).log_evidence for s in SIGMAS.tolist()])
+    """Chance of each sigma of the grid after the baseline's cohorts."""
+    evidence = np.array([fit(cells, knots, before, s).log_evidence for s in SIGMAS.tolist()])
+    weight = PRIOR * np.exp(evidence - evidence.max())
+    return np.asarray(weight / weight.sum())
 
 
-def sigma_mean(log_posterior: NDArray[np.float64]) -> float:
-    """Posterior mean of the shock's standard deviation, in logits."""
-    weight = np.exp(log_posterior - log_posterior.max())
-    return float(weight @ SIGMAS / weight.sum())
+@dataclass(frozen=True, slots=True, eq=False)
+class LevelLikelihood:
+    """Log likelihood of a cohort as a function of a common shift u of all its logits.
 
-
-def sigma_learned(
-    log_posterior: NDArray[np.float64],
-    predicted: NDArray[np.float64],
-    cells: Cells,
-    level_variance: float,
-) -> NDArray[np.float64]:
-    """Log posterior after one more cohort whose predicted logits were `predicted` (cells,)."""
-    logits = np.tile(predicted, (len(SIGMAS), 1))
-    return log_posterior + log_marginal(logits, cells, SIGMAS**2 + level_variance)
-
-
-def log_marginal(
-    logits: NDArray[np.float64], cells: Cells, variance: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Log likelihood of one cohort, a shock u ~ N(0, variance) of all its logits integrated out.
-
-    `logits` is (hypotheses, cells), variance (hypotheses,) or (1,); returns (hypotheses,), up to
-    the binomial coefficients. Adaptive Gauss-Hermite quadrature with 7 nodes about each integrand's
-    mode (Liu and Pierce 1994): fixed nodes miss a peak narrower than their spacing.
+    By hypothesis, arrays of shape (hypotheses,): the quartic about `at` whose derivatives are
+    cumulants of the number of positives, value + slope d - c2 d^2/2 - c3 d^3/6 - c4 d^4/24 with
+    d = u - at, up to the binomial coefficients. What it leaves out is of order n d^5 / 1000: where
+    the integrals have their mass, less than a thousandth of a nat. p: chance of a positive at
+    `at`, shape (hypotheses, cells).
     """
-    logits = np.clip(logits, -LOGIT_MAX, LOGIT_MAX)
-    precision = 1 / np.maximum(variance, SIGMA_MIN**2)
-    mode, spread = _modes(logits, cells, precision)
-    shock = mode + spread * NODES[:, None]
-    odds = np.exp(logits) * np.exp(shock)[:, :, None]
-    fitted = cells.positive @ logits.T + cells.positive.sum() * shock - np.log(1 + odds) @ cells.n
-    density = 0.5 * (np.log(precision) - precision * shock**2)
-    terms = fitted + density + LOG_WEIGHTS[:, None] + 0.5 * NODES[:, None] ** 2 + np.log(spread)
-    top = terms.max(axis=0)
-    return np.asarray(top + np.log(np.exp(terms - top).sum(axis=0)))
 
+    p: NDArray[np.float64]
+    at: NDArray[np.float64]
+    value: NDArray[np.float64]
+    slope: NDArray[np.float64]
+    c2: NDArray[np.float64]
+    c3: NDArray[np.float64]
+    c4: NDArray[np.float64]
 
-def _modes(
-    logits: NDArray[np.float64], cells: Cells, precision: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """About the mode and standard deviation of each hypothesis' shock given the counts.
+    @classmethod
+    def of(cls, logits: NDArray[np.float64], cells: Cells, variance: float) -> LevelLikelihood:
+        """Expansion of logits (hypotheses, cells) near the mode under a shock of this variance."""
+        logits = np.clip(logits, -LOGIT_MAX, LOGIT_MAX)
+        positives, precision = cells.positive.sum(), 1 / max(variance, VARIANCE_MIN)
+        at = np.zeros(len(logits))
+        for _ in range(MODE_STEPS):
+            p = 0.5 + 0.5 * np.tanh(0.5 * (logits + at[:, None]))
+            expected = p @ cells.n
+            curve = expected - (p * p) @ cells.n + precision
+            at = at + np.clip((positives - expected - precision * at) / curve, -STRIDE, STRIDE)
+        moved = logits + at[:, None]
+        tail = np.exp(-np.abs(moved))
+        value = moved @ cells.positive - (np.maximum(moved, 0) + np.log1p(tail)) @ cells.n
+        p = np.where(moved > 0, 1, tail) / (1 + tail)
+        v = p * (1 - p)
+        skew, peak = (v - 2 * v * p) @ cells.n, (v - 6 * v * v) @ cells.n
+        return cls(p, at, value, positives - p @ cells.n, v @ cells.n, skew, peak)
 
-    Three bounded Newton steps: nodes a little off the mode still integrate well.
-    """
-    positives = cells.positive.sum()
-    mode, curve = np.zeros(len(logits)), precision
-    for _ in range(MODE_STEPS):
-        p = sigmoid(logits + mode[:, None])
-        expected = p @ cells.n
-        curve = expected - (p * p) @ cells.n + precision
-        step = (positives - expected - precision * mode) / curve
-        mode = mode + np.clip(step, -MODE_STRIDE, MODE_STRIDE)
-    return mode, 1 / np.sqrt(curve)
+    def log_marginal(self, variance: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Log of the integral over u ~ N(0, variance), for variances (v,): (hypotheses, v).
+
+        Adaptive Gauss-Hermite quadrature with 7 nodes about each integrand's mode (Liu and Pierce
+        1994): fixed nodes miss a peak narrower than their spacing.
+        """
+        precision = 1 / np.maximum(variance, VARIANCE_MIN)
+        at, slope, c2 = self.at[:, None], self.slope[:, None], self.c2[:, None]
+        c3, c4 = self.c3[:, None], self.c4[:, None]
+        d = np.zeros((len(at), len(precision)))
+        for _ in range(QUARTIC_STEPS):
+            curve = np.maximum(c2 + d * (c3 + d * (c4 / 2)), c2 / 2) + precision
+            pull = slope - d * (c2 + d * (c3 / 2 + d * (c4 / 6))) - precision * (at + d)
+            d = d + np.clip(pull / curve, -STRIDE, STRIDE)
+        spread = 1 / np.sqrt(np.maximum(c2 + d * (c3 + d * (c4 / 2)), c2 / 2) + precision)
+        node = d + spread * NODES[:, None, None]
+        fitted = node * (slope - node * (c2 / 2 + node * (c3 / 6 + node * (c4 / 24))))
+        density = 0.5 * (np.log(precision) - precision * (at + node) ** 2)
+        terms = fitted + density + (LOG_WEIGHTS + 0.5 * NODES**2)[:, None, None]
+        top = terms.max(axis=0)
+        total = np.log(np.exp(terms - top).sum(axis=0)) + np.log(spread)
+        return np.asarray(self.value[:, None] + top + total)
+
+    def at_levels(self, levels: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Log likelihood at shifts (levels,): (hypotheses, levels)."""
+        d = levels - self.at[:, None]
+        c3, c4 = self.c3[:, None], self.c4[:, None]
+        rest = d * (self.c2[:, None] / 2 + d * (c3 / 6 + d * (c4 / 24)))
+        return np.asarray(self.value[:, None] + d * (self.slope[:, None] - rest))

@@ -10,7 +10,7 @@ from scipy.integrate import quad
 from monitor.core.bins import BinCounts
 from monitor.core.calibration_map import Cells, hat_knots, prior
 from monitor.core.logistic import logit
-from monitor.core.shock import SIGMAS, log_marginal, sigma_evidence, sigma_learned, sigma_mean
+from monitor.core.shock import PRIOR, SIGMAS, LevelLikelihood, sigma_chances
 from tests.core.streams import counts
 
 
@@ -20,6 +20,14 @@ def cells_of(scores: list[float], n: list[int], positive: list[int]) -> Cells:
         for s, k, p in zip(scores, n, positive, strict=True)
     ]
     return Cells.of([sum(held[1:], held[0])])
+
+
+def log_marginal(logits: np.ndarray, cells: Cells, variance: float) -> np.ndarray:
+    return LevelLikelihood.of(logits, cells, variance).log_marginal(np.array([variance]))[:, 0]
+
+
+def sigma_mean(chances: np.ndarray) -> float:
+    return float(chances @ SIGMAS)
 
 
 @pytest.mark.parametrize("sigma", [0.02, 0.2, 1.0])
@@ -48,7 +56,7 @@ def test_marginal_is_the_integral_over_the_shock(
     width = min(sigma, 1 / np.sqrt(cells.n.sum() * 0.2)) * 12
     integral, _ = quad(lambda u: np.exp(log_joint(u) - top), mode - width, mode + width, limit=200)
 
-    found = log_marginal(z[None, :], cells, np.array([sigma**2]))
+    found = log_marginal(z[None, :], cells, sigma**2)
 
     assert found[0] == pytest.approx(top + np.log(integral), abs=0.02)
 
@@ -61,7 +69,7 @@ def test_marginal_is_a_distribution_over_all_outcomes(z: list[float], variance: 
     for positive in product(range(n[0] + 1), range(n[1] + 1)):
         cells = cells_of([0.3, 0.6], list(n), list(positive))
         ways = comb(n[0], positive[0]) * comb(n[1], positive[1])
-        found = log_marginal(np.array([z]), cells, np.array([variance]))
+        found = log_marginal(np.array([z]), cells, variance)
         total += ways * float(np.exp(found[0]))
 
     assert total == pytest.approx(1.0, abs=2e-3)
@@ -70,7 +78,7 @@ def test_marginal_is_a_distribution_over_all_outcomes(z: list[float], variance: 
 def test_marginal_is_finite_for_impossible_outcomes() -> None:
     cells = cells_of([0.0, 1.0], [100_000, 100_000], [100_000, 0])
 
-    found = log_marginal(np.array([[-700.0, 700.0], [13.8, -13.8]]), cells, np.array([1.0]))
+    found = log_marginal(np.array([[-700.0, 700.0], [13.8, -13.8]]), cells, 1.0)
 
     assert np.isfinite(found).all()
     assert found[1] > found[0]
@@ -84,7 +92,7 @@ def test_sigma_is_found_from_forty_cohorts(wobble: float, low: float, high: floa
     cells = Cells.of([counts(rng, 250, wobble=wobble) for _ in range(40)])
     knots = hat_knots(cells)
 
-    sigma = sigma_mean(sigma_evidence(cells, knots, prior(len(knots))))
+    sigma = sigma_mean(sigma_chances(cells, knots, prior(len(knots))))
 
     assert low <= sigma <= high
 
@@ -93,20 +101,22 @@ def test_sigma_of_one_cohort_is_what_was_known_before() -> None:
     cells = Cells.of([counts(np.random.default_rng(12), 1000)])
     knots = hat_knots(cells)
 
-    sigma = sigma_mean(sigma_evidence(cells, knots, prior(len(knots))))
+    sigma = sigma_mean(sigma_chances(cells, knots, prior(len(knots))))
 
-    assert sigma == pytest.approx(SIGMAS.mean(), abs=0.1)
+    assert sigma == pytest.approx(float(PRIOR @ SIGMAS), abs=0.03)
 
 
 def test_sigma_goes_on_being_learned() -> None:
     rng = np.random.default_rng(13)
-    known = np.zeros(len(SIGMAS))
+    chances = PRIOR
     for _ in range(40):
-        cohort = counts(rng, 250, wobble=0.2)
-        cells = Cells.of([cohort])
-        known = sigma_learned(known, cells.logit, cells, 0.0)
+        cells = Cells.of([counts(rng, 250, wobble=0.2)])
+        level = LevelLikelihood.of(cells.logit[None, :], cells, 0.04)
+        likelihood = level.log_marginal(SIGMAS**2)[0]
+        chances = chances * np.exp(likelihood - likelihood.max())
+        chances = chances / chances.sum()
 
-    assert 0.1 <= sigma_mean(known) <= 0.3
+    assert 0.1 <= sigma_mean(chances) <= 0.3
 
 
 def test_sigma_on_scores_next_to_one_does_not_blow_up() -> None:
@@ -116,7 +126,7 @@ def test_sigma_on_scores_next_to_one_does_not_blow_up() -> None:
     cells = Cells.of([BinCounts.from_rows(score[i::8], right[i::8]) for i in range(8)])
     knots = hat_knots(cells)
 
-    sigma = sigma_mean(sigma_evidence(cells, knots, prior(len(knots))))
+    sigma = sigma_mean(sigma_chances(cells, knots, prior(len(knots))))
 
     assert logit(score).max() > 13
     assert sigma < 0.25
