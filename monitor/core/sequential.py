@@ -41,6 +41,8 @@ SLOPES = (0.5, 0.65, 0.8, 1.25, 1.5, 2.0)
 BOTH = tuple((level, slope) for level in (-0.4, 0.4) for slope in (0.7, 1.4))
 _GLOBAL = np.array([*((level, 1.0) for level in LEVELS), *((0.0, b) for b in SLOPES), *BOTH])
 LOCAL = (-1.0, -0.45, 0.45, 1.0)
+LOCAL_SHARE = 0.15
+"""Half costs global changes more delay than it saves local ones."""
 WEIGHT_MIN = 1e-12
 LOG_FLOOR = -50.0
 """Log likelihood of a state of the wobble against the best one, at the least, by one cohort."""
@@ -60,11 +62,11 @@ class Bets:
 
     @property
     def log_weights(self) -> NDArray[np.float64]:
-        """Half of the weight on the global bets, half on the local ones; shape (bets,)."""
+        """LOCAL_SHARE of the weight on the local bets, the rest on the global ones; (bets,)."""
         n_global, n_local = len(_GLOBAL), len(LOCAL) * self.n_knots
         if not n_local:
             return np.full(n_global, -np.log(n_global))
-        weights = [0.85 / n_global] * n_global + [0.15 / n_local] * n_local
+        weights = [(1 - LOCAL_SHARE) / n_global] * n_global + [LOCAL_SHARE / n_local] * n_local
         return np.asarray(np.log(weights))
 
     @property
@@ -87,8 +89,8 @@ class Detector:
     posterior: what is known of the map if nothing changed; wobble: what cohorts may do without a
     drift, known: chances of its states. means: the map before the change as each bet sees it,
     shape (bets, d), with the posterior's precision. log_r: log Shiryaev-Roberts statistic in
-    labels, (bets,); shares: of the wobble's states in it, (bets, states). log_best: log of its largest single term, whose change would have begun with the cohort at
-    since_s (epoch seconds).
+    labels, (bets,); shares: of the wobble's states in it, (bets, states). log_best: log of its
+    largest single term, whose change would have begun with the cohort at since_s (epoch seconds).
     """
 
     knots: NDArray[np.float64]
@@ -122,9 +124,7 @@ class Detector:
         nothing, never = np.full(n_bets, -np.inf), np.zeros(n_bets, dtype=np.int64)
         means = np.tile(posterior.mean, (n_bets, 1))
         shares = np.broadcast_to(known, (n_bets, *known.shape))
-        return cls(
-            knots, bets, wobble, known, posterior, means, nothing, shares, nothing, never
-        )
+        return cls(knots, bets, wobble, known, posterior, means, nothing, shares, nothing, never)
 
     @property
     def log_m(self) -> float:

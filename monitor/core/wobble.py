@@ -5,7 +5,8 @@ shock of unknown size; and `HiddenLevel`, a level that lives on from cohort to c
 unknown memory and size with heavy-tailed moves), for series whose baseline shows a memory.
 
 Guarantees: a state is one model, or one model at one level; what is known is a distribution over
-states, exact on its grid (forward algorithm of a hidden Markov model: Rabiner 1989). Must never: choose between the forms; `autocorrelation.py` tests the baseline.
+states, exact on its grid (forward algorithm of a hidden Markov model: Rabiner 1989). Must never:
+choose between the forms; `autocorrelation.py` tests the baseline.
 """
 
 from __future__ import annotations

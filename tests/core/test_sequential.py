@@ -46,12 +46,12 @@ def test_statistic_is_the_sum_over_all_starts_and_since_is_its_largest_term() ->
     assert since[-1].tolist() == terms.argmax(axis=0).tolist()
 
 
-def test_weights_are_a_half_for_everywhere_and_a_half_for_one_place() -> None:
+def test_most_of_the_weight_is_for_changes_everywhere() -> None:
     weights = np.exp(Bets(8).log_weights)
 
     assert len(weights) == 18 + 32
-    assert weights[:18].sum() == pytest.approx(0.5)
-    assert weights[18:].sum() == pytest.approx(0.5)
+    assert weights[:18].sum() == pytest.approx(0.85)
+    assert weights[18:].sum() == pytest.approx(0.15)
     assert np.exp(Bets(0).log_weights).sum() == pytest.approx(1)
 
 
