@@ -72,7 +72,7 @@ def test_learning_cohort_by_cohort_comes_to_the_fit_of_all_at_once() -> None:
         learned = fit(Cells.of([cohort]), knots, learned, 0.1).posterior
 
     x = features(np.linspace(-3, 3, 13), knots)
-    assert x @ learned.mean == pytest.approx(x @ at_once.mean, abs=0.02)
+    assert x @ learned.mean == pytest.approx(x @ at_once.mean, abs=0.03)
     assert np.linalg.slogdet(learned.precision)[1] == pytest.approx(
         np.linalg.slogdet(at_once.precision)[1], abs=0.3
     )
