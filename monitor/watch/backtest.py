@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 
     Text = NDArray[np.object_]
 
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+"""2^64 over the golden ratio: multiples of it spread evenly (Knuth 1973, section 6.4)."""
+
 
 DAY_S = 86_400
 
@@ -100,19 +103,21 @@ def count(events: Events, policy_for: Callable[[str], Policy]) -> Counted:
     table, named, series = _series(events, policy_for)
     ids = np.concatenate([_keyed(events.model, events.prediction_id),
                           _keyed(events.label_model, events.label_id)])  # fmt: skip
-    _, key = np.unique(ids, return_inverse=True)
+    _, number_of_id = np.unique(ids, return_inverse=True)
+    # The table wants keys whose upper bits differ; times an odd number is one to one.
+    key = number_of_id.astype(np.uint64) * GOLDEN
     n = len(events.prediction_id)
     names = sorted(set(events.model) | set(events.label_model))
     number = {name: index for index, name in enumerate(names)}
     predictions = PredictionColumns(
-        key[:n].astype(np.uint64),
+        key[:n],
         np.zeros(n, dtype=np.int32),
         series,
         events.ts_ms,
         events.score,
     )
     labels = LabelColumns(
-        key[n:].astype(np.uint64),
+        key[n:],
         np.zeros(len(key) - n, dtype=np.int32),
         np.array([number[name] for name in events.label_model], dtype=np.int32),
         events.label_ms,
