@@ -15,14 +15,17 @@ import numpy as np
 
 from monitor.core.bins import N_SUMS, bin_index, row_sums
 from monitor.core.claims import Series
+from monitor.core.delays import BUCKETS
 from monitor.core.events import LabelColumns, PredictionColumns
 from monitor.core.series_table import SeriesRules, SeriesTable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from monitor.core.delay_cells import DelayCells
     from monitor.core.panes import Cells
 
+DAY_S = 86_400
 HORIZON_S, CORRECTION_S, PANE_S = 100, 1000, 60
 DAY_MS = 1_700_000_040_000
 
@@ -46,10 +49,15 @@ class Label:
 Event = Prediction | Label
 
 
+NEGATIVE_SERIES = frozenset({1})
+"""Of `series_table`, those whose predictions count as negatives until they have a label."""
+
+
 def series_table() -> SeriesTable:
     table = SeriesTable()
     for index, (model, version) in enumerate([(0, "1"), (0, "2"), (1, "1")]):
-        rules = SeriesRules(model, PANE_S, HORIZON_S, CORRECTION_S)
+        negative = index in NEGATIVE_SERIES
+        rules = SeriesRules(model, PANE_S, HORIZON_S, CORRECTION_S, unlabelled_negative=negative)
         table.add(index, Series(f"m{model}", version), rules)
     return table
 
@@ -77,10 +85,14 @@ def columns(events: list[Event]) -> tuple[PredictionColumns, LabelColumns]:
 
 @dataclass
 class Dictionary:
-    """The naive model: every event of a key is kept, and counted from scratch at the end."""
+    """The naive model: every event of a key is kept, and counted from scratch at the end.
+
+    negative: series whose predictions count as negatives until they have a label.
+    """
 
     predictions: dict[int, Prediction] = field(default_factory=dict)
     labels: dict[int, list[Label]] = field(default_factory=dict)
+    negative: frozenset[int] = frozenset()
 
     def feed(self, events: list[Event]) -> None:
         for event in events:
@@ -94,28 +106,56 @@ class Dictionary:
         for key, p in self.predictions.items():
             pane = (DAY_MS // 1000 + p.ts_s) // PANE_S * PANE_S
             bin_ = int(bin_index(np.array([p.score]))[0])
-            on_time, late = None, None
-            for label in self.labels.get(key, []):
-                age = label.ts_s - p.ts_s
-                if age <= HORIZON_S:
-                    if on_time is None or label.ts_s >= on_time.ts_s:
-                        on_time = label
-                elif age <= CORRECTION_S and (late is None or label.ts_s >= late.ts_s):
-                    late = label
-            known = _sums(p.score, on_time)
+            on_time, late = self._in_force(key, p)
+            negative = p.series in self.negative
+            known = _sums(p.score, on_time, negative=negative)
             cells.setdefault((p.series, pane, False, bin_), np.zeros(N_SUMS, np.int64))
             cells[p.series, pane, False, bin_] += known
             if late is not None:
                 cells.setdefault((p.series, pane, True, bin_), np.zeros(N_SUMS, np.int64))
-                cells[p.series, pane, True, bin_] += _sums(p.score, late) - known
+                now = _sums(p.score, late, negative=negative)
+                cells[p.series, pane, True, bin_] += now - known
         return {k: tuple(v.tolist()) for k, v in cells.items() if v.any()}
 
+    def delays(self) -> dict[tuple[int, int, bool, int, int], int]:
+        """Labels by (series, day, late, outcome, bucket), on time and what late ones changed."""
+        found: Counter[tuple[int, int, bool, int, int]] = Counter()
+        for key, p in self.predictions.items():
+            on_time, late = self._in_force(key, p)
+            start_s = (DAY_MS // 1000 + p.ts_s) // DAY_S * DAY_S
+            for label, slot, sign in ((on_time, False, 1), (late, True, 1), (on_time, True, -1)):
+                if label is None or math.isnan(label.label) or (sign < 0 and late is None):
+                    continue
+                delay = _bucket((label.ts_s - p.ts_s) * 1000)
+                found[p.series, start_s, slot, int(label.label == 1.0), delay] += sign
+        return {cell: n for cell, n in found.items() if n}
 
-def _sums(score: float, label: Label | None) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    def _in_force(self, key: int, p: Prediction) -> tuple[Label | None, Label | None]:
+        """Newest label within the label horizon, and newest past it."""
+        on_time, late = None, None
+        for label in self.labels.get(key, []):
+            age = label.ts_s - p.ts_s
+            if age <= HORIZON_S:
+                if on_time is None or label.ts_s >= on_time.ts_s:
+                    on_time = label
+            elif age <= CORRECTION_S and (late is None or label.ts_s >= late.ts_s):
+                late = label
+        return on_time, late
+
+
+def _sums(
+    score: float, label: Label | None, *, negative: bool = False
+) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     value = np.nan if label is None else label.label
+    labelled = negative or not np.isnan(value)
     return np.asarray(
-        row_sums(np.array([score]), np.array([not np.isnan(value)]), np.array([value == 1.0]))[0]
+        row_sums(np.array([score]), np.array([labelled]), np.array([value == 1.0]))[0]
     )
+
+
+def _bucket(delay_ms: int) -> int:
+    """Number of bucket edges, in seconds, that are shorter than the delay."""
+    return sum(delay_ms > edge * 1000 for edge in BUCKETS.tolist())
 
 
 def as_dict(cells: Cells) -> dict[tuple[int, int, bool, int], tuple[int, ...]]:
@@ -127,14 +167,29 @@ def as_dict(cells: Cells) -> dict[tuple[int, int, bool, int], tuple[int, ...]]:
     }
 
 
+def delays_as_dict(cells: DelayCells) -> dict[tuple[int, int, bool, int, int], int]:
+    columns = (cells.series, cells.pane_start, cells.late, cells.outcome, cells.bucket, cells.n)
+    rows = zip(*(column.tolist() for column in columns), strict=True)
+    return {(s, pane, late, y, b): n for s, pane, late, y, b, n in rows}
+
+
 @dataclass(frozen=True)
 class Rules:
-    """How one model is counted, in milliseconds; segments: the dimensions that are kept."""
+    """How one model is counted, in milliseconds; segments: the dimensions that are kept.
+
+    negative: a prediction counts as a negative until it has a label.
+    """
 
     pane_ms: int = PANE_S * 1000
     horizon_ms: int = HORIZON_S * 1000
     correction_ms: int = CORRECTION_S * 1000
     segments: tuple[str, ...] = ()
+    negative: bool = False
+
+    @property
+    def delay_pane_ms(self) -> int:
+        """Days where panes divide them."""
+        return self.pane_ms if DAY_S * 1000 % self.pane_ms else DAY_S * 1000
 
 
 @dataclass(frozen=True)
@@ -162,6 +217,7 @@ class Answered:
 
 
 Cell = tuple[tuple[str, str, str], int, bool, int]
+DelayCell = tuple[tuple[str, str, str], int, bool, int, int]
 TallyName = tuple[str, str, tuple[str, str, str] | None]
 
 
@@ -187,6 +243,7 @@ class Ledger:
         self._rules = rules
         self._rows: dict[tuple[str, str], _Row] = {}
         self._counts: dict[Cell, np.ndarray[tuple[int], np.dtype[np.int64]]] = {}
+        self._delays: Counter[DelayCell] = Counter()
         self.tallies: Counter[TallyName] = Counter()
         self.predicted_ms: dict[str, int] = {}
         self.labelled_ms: dict[str, int] = {}
@@ -219,6 +276,10 @@ class Ledger:
             self._count(row)
         self._rows.clear()
         return {cell: tuple(sums.tolist()) for cell, sums in self._counts.items() if sums.any()}
+
+    def delays(self) -> dict[DelayCell, int]:
+        """Every cell of delays that is not zero; after `counts`."""
+        return {cell: n for cell, n in self._delays.items() if n}
 
     def _predict(self, found: Scored) -> None:
         rules, newest_ms = self._rules[found.model], self.predicted_ms.get(found.model)
@@ -276,18 +337,28 @@ class Ledger:
         found = row.prediction
         if found is None:
             return
-        pane_ms = self._rules[found.model].pane_ms
-        pane_s = found.ts_ms // pane_ms * pane_ms // 1000
+        rules = self._rules[found.model]
+        pane_s = found.ts_ms // rules.pane_ms * rules.pane_ms // 1000
         bin_ = int(bin_index(np.array([found.score]))[0])
         on_time, late = (
-            None if slot is None else _sums(found.score, _as_label(slot))
+            None if slot is None else _sums(found.score, _as_label(slot), negative=rules.negative)
             for slot in (row.on_time, row.late)
         )
-        unlabelled = _sums(found.score, None)
-        known = unlabelled if on_time is None else on_time
+        known = _sums(found.score, None, negative=rules.negative) if on_time is None else on_time
         self._add((found.series, pane_s, False, bin_), known)
+        self._delay(found, row.on_time, late=False, n=1)
         if late is not None:
             self._add((found.series, pane_s, True, bin_), late - known)
+            self._delay(found, row.late, late=True, n=1)
+            self._delay(found, row.on_time, late=True, n=-1)
+
+    def _delay(self, found: Scored, slot: Answered | None, *, late: bool, n: int) -> None:
+        if slot is None or slot.label is None:
+            return
+        pane_ms = self._rules[found.model].delay_pane_ms
+        start_s = found.ts_ms // pane_ms * pane_ms // 1000
+        bucket = _bucket(slot.ts_ms - found.ts_ms)
+        self._delays[found.series, start_s, late, int(slot.label == 1), bucket] += n
 
     def _add(self, cell: Cell, sums: np.ndarray[tuple[int], np.dtype[np.int64]]) -> None:
         self._counts[cell] = self._counts.get(cell, np.zeros(N_SUMS, np.int64)) + sums

@@ -31,7 +31,14 @@ from monitor.config.values import (
 )
 from monitor.core.events import ChangeKind  # noqa: TC001  # pydantic reads it at run time
 from monitor.core.folding import MIN_BASELINE_LABELS
-from monitor.core.policies import Cadence, DetectorName, FirstLabels, NamedPeriod, Policy
+from monitor.core.policies import (
+    Cadence,
+    DetectorName,
+    FirstLabels,
+    NamedPeriod,
+    Policy,
+    Unlabelled,
+)
 
 MOST_LABELS = 1_000_000_000
 DEFAULT = Policy()
@@ -204,6 +211,12 @@ class PolicyKeys(Keys):
         "Age until which late and corrected labels still change the counts; "
         "at least `label_horizon`.",
         example="180d",
+    )
+    unlabelled: Annotated[Unlabelled, Field(strict=False)] = _key(
+        DEFAULT.unlabelled,
+        "What a prediction without a label at `label_horizon` is: left out, or a 0 where positives "
+        "alone are reported.",
+        example="negative",
     )
     window: PositiveSpan = _key(
         DEFAULT.window,

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from math import comb
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from monitor.core.delays import BUCKETS, NEGATIVE, POSITIVE, DelayCounts, null_offset
 from monitor.core.horizons import span_words
-from monitor.core.permutations import p_values, splits
+from monitor.core.permutations import DRAWS, p_values, splits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,6 +28,8 @@ SHARES = (0.1, 0.25, 0.5, 0.75, 0.9)
 LEVEL = 0.001
 MIN_MOVE = 0.03
 """Smallest change of F at some delay, of one class, that is worth a word."""
+MIN_T = 2.5
+"""A largest |t| below this is never so rare as LEVEL, and needs no permutation to say so."""
 MIN_LABELS = 50
 MIN_SPLITS = 200
 """Fewer ways to choose the window's cohorts cannot show a level below 1 in 200."""
@@ -55,9 +58,11 @@ class Moved:
 class DelayVerdict:
     """What the watch found.
 
-    p_value: of the permutation test, both classes together; NaN when insufficient. move: largest
-    difference of F, window less baseline, over delays and classes. offset_change: change of
-    log(F1(H) / F0(H)), in logits: the intercept drift it would pass for; NaN where not decided.
+    p_value: of the permutation test, both classes together; NaN when insufficient, or not
+    computed. move: largest difference of F,
+    window less baseline, over delays and classes. offset_change: change of log(F1(H) / F0(H)), in
+    logits: the intercept drift it would pass for; NaN where not decided, as by delays that were
+    seen up to H alone.
     """
 
     status: Delays
@@ -74,6 +79,7 @@ def watch_delays(
     horizon_s: float,
     *,
     level: float = LEVEL,
+    always_p: bool = True,
 ) -> DelayVerdict:
     """Compare the delays of mature cohorts, baseline against window, up to the shorter age.
 
@@ -81,7 +87,8 @@ def watch_delays(
     over its standard error, from the scatter of cohorts about their own side's F. The largest |t|
     is compared with those of other choices of as many cohorts (permutation; studentised, so that
     sides of unequal size may differ in noise: Janssen 1997). `level` is for one look; with one
-    look a day, 0.001 is about one false word in three years.
+    look a day, 0.001 is about one false word in three years. Without always_p nothing is permuted
+    where the change is too small for any p value to make it a finding.
     """
     labelled = [[c for c in side if c.counts.any()] for side in (before, now)]
     until_s = min([c.until_s for c in (*before, *now)], default=0)
@@ -90,12 +97,16 @@ def watch_delays(
         return DelayVerdict(Delays.INSUFFICIENT, _NAN, _NAN, None, _NAN, lacking)
     cohorts = [*sides[0], *sides[1]]
     table = _Table.of(cohorts)
-    move, t = table.compared(splits(len(cohorts), len(sides[1])))
-    p = float(p_values(np.abs(t).max(axis=1, keepdims=True))[0, 0])
     old, new = (sum(side[1:], side[0]) for side in sides)
     change = null_offset(new, horizon_s).value - null_offset(old, horizon_s).value
+    window = np.arange(len(cohorts)) >= len(sides[0])
+    move, t = table.compared(window[None, :])
     largest = float(move[0][np.argmax(np.abs(move[0]))])
-    if p > level or abs(largest) < MIN_MOVE:
+    p = _NAN
+    if always_p or (abs(largest) >= MIN_MOVE and np.abs(t).max() >= MIN_T):
+        _, t = table.compared(splits(len(cohorts), len(sides[1])))
+        p = float(p_values(np.abs(t).max(axis=1, keepdims=True))[0, 0])
+    if not p <= level or abs(largest) < MIN_MOVE:
         reason = "The labels' delays are as in the baseline."
         return DelayVerdict(Delays.SAME, p, largest, None, change, reason)
     status = Delays.SLOWER if largest < 0 else Delays.FASTER
@@ -111,7 +122,7 @@ def _lacking(sides: Sequence[Sequence[DelayCounts]], level: float) -> str | None
         n = sum(int(c.counts.sum()) for c in side)
         if n < MIN_LABELS:
             return f"The {name} holds {n} of the {MIN_LABELS} labels needed to compare delays."
-    tried = len(splits(len(sides[0]) + len(sides[1]), len(sides[1])))
+    tried = min(comb(len(sides[0]) + len(sides[1]), len(sides[1])), DRAWS + 1)
     needed = max(MIN_SPLITS, int(np.ceil(1 / level)))
     if tried < needed:
         return (

@@ -11,12 +11,21 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from monitor.core import shift as shifts
+from monitor.core.arrival import COMPLETE
 from monitor.core.bin_tests import classify
+from monitor.core.delay_evidence import (
+    as_of_all_labels,
+    delay_evidence,
+    delay_words,
+    moves_labels,
+    unknown_arrival_words,
+)
 from monitor.core.estimates import estimates, is_useless, ranking
 from monitor.core.folding import (
     MIN_BASELINE_LABELS,
     Alarm,
     SeriesState,
+    arrival_in,
     collection_rule,
     e_value,
     has_evidence,
@@ -52,10 +61,11 @@ if TYPE_CHECKING:
     from monitor.core.policies import Policy
     from monitor.core.score_shift import ScoreShift
     from monitor.core.selection import Selection
-    from monitor.core.verdicts import Metrics
+    from monitor.core.verdicts import DelayEvidence, Metrics
 
 BINS_SHOWN = 15
 WORST_BINS = 3
+LATE_LABELS_SELECT = "A label horizon that sorts labels by outcome makes them differ too."
 
 
 def judge(state: SeriesState, evaluated_at: datetime) -> Verdict:
@@ -68,7 +78,8 @@ def judge(state: SeriesState, evaluated_at: datetime) -> Verdict:
     evidence = _evidence(state, window)
     status, reason = _conclusion(state, window, evidence, evaluated_at)
     if status is not Status.NO_DATA:
-        reason = " ".join([reason, *_warnings(evidence)])
+        delays = delay_words(evidence.delays, state.policy, drifted=status is Status.DRIFTED)
+        reason = " ".join([reason, *_warnings(evidence), *delays])
     if status is Status.DRIFTED:
         evidence = replace(evidence, repair=_repair(state), estimates=estimates(window))
     return Verdict(state.series, status, reason, evaluated_at, start_at, end_at, evidence)
@@ -85,6 +96,8 @@ def _conclusion(
         return Status.INSUFFICIENT, _collecting(state)
     if state.alarm is not None:
         return Status.DRIFTED, _drifted(state.alarm, evidence)
+    if (unknown := unknown_arrival_words(policy, arrival_in(state))) is not None:
+        return Status.INSUFFICIENT, unknown
     if (lacking := _lacking(state.baseline.counts, window, policy)) is not None:
         return Status.INSUFFICIENT, lacking
     return Status.OK, _fine(state, evidence)
@@ -120,7 +133,10 @@ def _warnings(evidence: Evidence) -> list[str]:
     said = [shift.reason] if shift is not None and shift.shifted else []
     if evidence.ranking is not None and is_useless(evidence.ranking):
         said.append(evidence.ranking.reason)
-    return said + ([selection.warning] if selection is not None and selection.warning else [])
+    if selection is not None and selection.warning:
+        said.append(selection.warning)
+        said += [LATE_LABELS_SELECT] if moves_labels(evidence.delays) else []
+    return said
 
 
 def _lacking(baseline: BinCounts, window: BinCounts, policy: Policy) -> str | None:
@@ -207,10 +223,12 @@ def _evidence(state: SeriesState, window: BinCounts) -> Evidence:
             state.resting,
             [c.counts for c in state.baseline.cohorts],
             [c.counts for c in state.window],
+            arrival_in(state) or COMPLETE,
         )
     bins = reliability_bins(window, BINS_SHOWN) if now else ()
     wrong = [test for test in classify(bins) if test.off]
     log_m, since_s = _standing(state)
+    delays = delay_evidence(state)
     cause: Cause | None = (
         shifts.cause_of(shift, split, policy.tolerance) if shift and split else None
     )
@@ -221,7 +239,7 @@ def _evidence(state: SeriesState, window: BinCounts) -> Evidence:
         drift_since_at=None if since_s is None else moment(since_s),
         sigma=None if state.detector is None else state.detector.sigma,
         coverage=window.coverage,
-        direction=_direction(state, before, now),
+        direction=_direction(state, before, as_of_all_labels(now, delays), delays),
         cause=cause,
         shift=shift.size if shift else None,
         shift_low=shift.low if shift else None,
@@ -238,6 +256,7 @@ def _evidence(state: SeriesState, window: BinCounts) -> Evidence:
         worst_bins=tuple(test.bin for test in wrong[:WORST_BINS]),
         repair=None,
         sample_rate=policy.sample_ppm / 1e6,
+        delays=delays,
         restart=state.restart,
         ranking=ranking(window) if now else None,
         wrong_bins=tuple(
@@ -259,12 +278,21 @@ def _evidence(state: SeriesState, window: BinCounts) -> Evidence:
     )
 
 
-def _direction(state: SeriesState, before: Metrics | None, now: Metrics | None) -> Direction | None:
-    """How the scores mislead: for a drift always, else where the labels show that they do."""
+def _direction(
+    state: SeriesState,
+    before: Metrics | None,
+    now: Metrics | None,
+    delays: DelayEvidence | None,
+) -> Direction | None:
+    """How the scores mislead: for a drift always, else where the labels show that they do.
+
+    Labels that the horizon sorts by outcome do not show it: the error of on-time labels is theirs.
+    """
     if before is None or now is None:
         return None
     found = shifts.direction_of(before, now)
     shown = found is Direction.IMPROVED or now.ece_debiased_low > 0
+    shown = shown and not moves_labels(delays)
     return found if shown or state.alarm is not None else None
 
 

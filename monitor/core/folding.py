@@ -16,16 +16,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from monitor.core import second_opinions
+from monitor.core.arrival import COMPLETE
 from monitor.core.bins import BinCounts
+from monitor.core.label_delays import NOTHING_SEEN, SeenDelays, arrival_of
 from monitor.core.metrics import metrics
-from monitor.core.policies import DetectorName, FirstLabels, NamedPeriod, Policy
+from monitor.core.policies import DetectorName, FirstLabels, NamedPeriod, Policy, Unlabelled
 from monitor.core.sequential import Detector
 from monitor.core.shift import Shift, measure_shift
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from monitor.core.arrival import Arrival
     from monitor.core.claims import Series
+    from monitor.core.delays import DelayCounts
     from monitor.core.second_opinions import SecondOpinion
     from monitor.core.verdicts import Metrics, Restart
 
@@ -43,12 +47,16 @@ RECOVERY_RATIO = 10.0
 class Cohort:
     """One natural unit of wobble: counts of the predictions made in [start_s, end_s).
 
-    Times are epoch seconds; counts hold every prediction, and on-time labels alone.
+    Times are epoch seconds; counts hold every prediction, and on-time labels alone. delays: of its
+    labels within the label horizon; complete: of labels within the correction horizon, of earlier
+    predictions that have become so old. None where no delays were counted.
     """
 
     start_s: int
     end_s: int
     counts: BinCounts
+    delays: DelayCounts | None = None
+    complete: DelayCounts | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +108,7 @@ class SeriesState:
     baseline left it; detector: as it is now. window: newest cohorts, as in `_window`. labels_seen:
     labels fed to the detector since the baseline. predicted_until_s: end of the newest cohort with
     a prediction. restart: what the baseline was last started again by. opinions: the policy's
-    second opinions.
+    second opinions. delays: of all cohorts so far.
     """
 
     series: Series
@@ -116,6 +124,7 @@ class SeriesState:
     seen_until_s: int | None = None
     predicted_until_s: int | None = None
     restart: Restart | None = None
+    delays: SeenDelays = NOTHING_SEEN
     opinions: tuple[SecondOpinion, ...] = ()
 
 
@@ -151,10 +160,17 @@ def step(state: SeriesState, cohort: Cohort) -> SeriesState:
     state = replace(state, seen_until_s=cohort.end_s)
     if cohort.counts.n_predicted:
         state = replace(state, predicted_until_s=cohort.end_s)
+    delays = state.delays.after(cohort.start_s, cohort.delays, cohort.complete)
+    state = replace(state, delays=delays)
     if state.baseline is None:
         return _collected(state, cohort)
     if state.baseline.source != IMPORTED and cohort.start_s < state.baseline.cohorts[-1].end_s:
         return state
+    return _compared(state, cohort)
+
+
+def _compared(state: SeriesState, cohort: Cohort) -> SeriesState:
+    """Set one more cohort against the baseline."""
     state = replace(state, window=_window((*state.window, cohort), state.policy))
     state = _fed(state, cohort)
     if state.alarm is None:
@@ -171,10 +187,28 @@ def collection_rule(state: SeriesState) -> FirstLabels | NamedPeriod:
 
 
 def window_shift(state: SeriesState) -> Shift | None:
-    """Distance of the window from the baseline's map; None without labels or baseline."""
-    if state.resting is None:
+    """Distance of the window from the baseline's map; None without labels or baseline.
+
+    None too while it is not known how many labels come in time for an imported baseline.
+    """
+    arrival = arrival_in(state)
+    if state.resting is None or arrival is None:
         return None
-    return measure_shift(state.resting, [c.counts for c in state.window])
+    return measure_shift(state.resting, [c.counts for c in state.window], arrival)
+
+
+def arrival_in(state: SeriesState) -> Arrival | None:
+    """What the label horizon does to the baseline's map; None while that is not known.
+
+    A baseline of the stream's own labels was sealed at the same horizon, so its map holds it.
+    """
+    if state.baseline is None or state.baseline.source != IMPORTED:
+        return COMPLETE
+    return arrival_of(
+        state.delays,
+        state.policy.label_horizon.total_seconds(),
+        unlabelled_negative=state.policy.unlabelled is Unlabelled.NEGATIVE,
+    )
 
 
 def is_covered(counts: BinCounts, policy: Policy) -> bool:
@@ -220,7 +254,7 @@ def _collected(state: SeriesState, cohort: Cohort) -> SeriesState:
     if cohort.end_s < end_s or sum(c.counts.n_labelled for c in cohorts) < state.policy.min_labels:
         return state
     pinned = _pinned(state, Baseline(state.series, PERIOD, cohorts))
-    return pinned if cohort in cohorts else step(replace(pinned, seen_until_s=None), cohort)
+    return pinned if cohort in cohorts else _compared(pinned, cohort)
 
 
 def _pinned(state: SeriesState, baseline: Baseline) -> SeriesState:
@@ -250,12 +284,13 @@ def _fed(state: SeriesState, cohort: Cohort) -> SeriesState:
     Evidence already at the threshold is cut back to it, so that a return is seen as fast as a
     change; while an alarm holds nothing is learned.
     """
-    if state.detector is None or not is_covered(cohort.counts, state.policy):
+    arrival = arrival_in(state)
+    if state.detector is None or arrival is None or not is_covered(cohort.counts, state.policy):
         return state
     top = log(state.policy.alarm_at)
     learn_below = top if state.alarm is None else -np.inf
     detector = state.detector.capped(top).observe(
-        cohort.counts, cohort.start_s, learn_below=learn_below
+        cohort.counts, cohort.start_s, learn_below=learn_below, arrival=arrival
     )
     seen = state.labels_seen + cohort.counts.n_labelled
     opinions = tuple(
@@ -323,9 +358,9 @@ def _rested(state: SeriesState) -> SeriesState:
 
     What was learned between baseline and alarm is given up: it may hold part of the change.
     """
-    detector = state.resting
+    detector, arrival = state.resting, arrival_in(state) or COMPLETE
     for cohort in state.window:
         if detector is not None and is_covered(cohort.counts, state.policy):
-            detector = detector.taught(cohort.counts)
+            detector = detector.taught(cohort.counts, arrival=arrival)
     opinions = () if state.resting is None else _asked(state.policy, state.resting)
     return replace(state, alarm=None, detector=detector, opinions=opinions)

@@ -18,12 +18,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from monitor.core.bins import N_SUMS, bin_index, row_sums
-from monitor.core.claims import outcomes
+from monitor.core.contributions import Difference, equal, standing
 from monitor.core.events import LabelColumns, PredictionColumns
 from monitor.core.join_rows import NO_TIME, VACANT, JoinRows
 from monitor.core.key_table import KeyTable
-from monitor.core.panes import Cells, cell_key, pane_start_s
 from monitor.core.tallies import Tally, TallyKind, count_by_model, count_by_series
 
 if TYPE_CHECKING:
@@ -31,6 +29,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from monitor.core.delay_cells import DelayCells
+    from monitor.core.panes import Cells
     from monitor.core.series_table import SeriesTable
 
 
@@ -49,6 +49,7 @@ class Applied:
     """
 
     cells: Cells
+    delays: DelayCells
     predictions: PredictionColumns
     labels: LabelColumns
     anchor_ms: NDArray[np.int64]
@@ -72,13 +73,16 @@ class JoinIndex:
     def apply(self, predictions: PredictionColumns, labels: LabelColumns) -> Applied:
         """Apply one batch, predictions before labels, and return its effect."""
         touched, rows = self._rows_of(predictions, labels)
-        before = self._standing(touched)
+        before = standing(self._rows, touched)
         tallies: Counter[Tally] = Counter()
         written = self._update(predictions, labels, rows, tallies)
         joined = self._rows.series[written.label_rows] >= 0
         anchor_ms = self._rows.ts_ms[written.label_rows]
+        after = standing(self._rows, touched)
+        change = Difference(self._table, self._rows, touched, before, after)
         return Applied(
-            self._difference(touched, before),
+            change.cells(),
+            change.delays(),
             predictions.take(written.accepted),
             written.labels,
             anchor_ms,
@@ -261,7 +265,7 @@ class JoinIndex:
         current = np.where(is_late_held, late_label, label)
         has_current = is_late_held | (label_ms != NO_TIME)
         usable = ~expired & ~stale
-        same = usable & has_current & _equal(current, labels.label)
+        same = usable & has_current & equal(current, labels.label)
         changed = usable & ~same
         retracted = changed & np.isnan(labels.label)
         corrected = changed & has_current & ~retracted
@@ -276,7 +280,7 @@ class JoinIndex:
             count_by_series(tallies, kind, series[mask], table.model)
         on_time, past = usable & ~late, usable & late
         slot = np.where(late, late_label, label)
-        unchanged = (labels.ts_ms == slot_ms) & _equal(slot, labels.label)
+        unchanged = (labels.ts_ms == slot_ms) & equal(slot, labels.label)
         written: NDArray[np.bool_] = usable & ~unchanged
         held.labels.put(rows[on_time], labels.ts_ms[on_time], labels.label[on_time])
         held.late.put(rows[past], labels.ts_ms[past], labels.label[past])
@@ -302,7 +306,7 @@ class JoinIndex:
             waiting += self._more_early.get(row, [])
             # At equal times the later arrival wins, so only the newest of them can be repeated.
             same_time = [label for ms, label in waiting if ms == event[0]]
-            if same_time and _equal(same_time[-1], event[1]):
+            if same_time and equal(same_time[-1], event[1]):
                 count_by_model(
                     tallies, TallyKind.DUPLICATE_LABEL, labels.model[position : position + 1]
                 )
@@ -310,62 +314,6 @@ class JoinIndex:
             self._more_early.setdefault(row, []).append(event)
             kept[position] = True
         return kept
-
-    def _standing(self, rows: NDArray[np.int64]) -> _Standing:
-        """What these rows add to the counts now: copies, which an update leaves alone."""
-        predicted = self._rows.series[rows] >= 0
-        label = np.where(predicted, self._rows.labels.get(rows)[1], np.nan)
-        late_ms, late_label = self._rows.late.get(rows)
-        return _Standing(predicted, label, late_ms != NO_TIME, late_label)
-
-    def _difference(self, rows: NDArray[np.int64], before: _Standing) -> Cells:
-        """Cells that `rows` add now, less those that they added `before`."""
-        after = self._standing(rows)
-        new = after.predicted & ~before.predicted
-        relabelled = ~_equal(before.label, after.label)
-        on_time = np.flatnonzero(new | relabelled)
-        sums = self._label_sums(rows, after.label, on_time)
-        sums -= self._label_sums(rows, before.label, on_time)
-        sums[:, 0] = new[on_time]
-        key = self._cell_keys(rows[on_time], late=False)
-        if not (before.late.any() or after.late.any()):
-            return Cells.of(key, sums)
-        late = np.flatnonzero(before.late | after.late)
-        late_sums = self._label_sums(rows, after.late_label, late)
-        late_sums -= after.late[late][:, None] * self._label_sums(rows, after.label, late)
-        late_sums -= self._label_sums(rows, before.late_label, late)
-        late_sums += before.late[late][:, None] * self._label_sums(rows, before.label, late)
-        return Cells.of(
-            np.concatenate([key, self._cell_keys(rows[late], late=True)]),
-            np.concatenate([sums, late_sums]),
-        )
-
-    def _label_sums(
-        self, rows: NDArray[np.int64], label: NDArray[np.float64], chosen: NDArray[np.intp]
-    ) -> NDArray[np.int64]:
-        """What the labels of `rows[chosen]` add to their cells; nothing for a NaN label."""
-        sums = np.zeros((len(chosen), N_SUMS), dtype=np.int64)
-        with_label = np.flatnonzero(~np.isnan(label[chosen]))
-        if len(with_label):
-            labelled = rows[chosen[with_label]]
-            series, table = self._rows.series[labelled], self._table
-            outcome = outcomes(
-                table.rule[series], table.low[series], table.high[series], label[chosen[with_label]]
-            )
-            everywhere = np.ones(len(labelled), dtype=np.bool_)
-            sums[with_label] = row_sums(self._rows.score[labelled], everywhere, outcome)
-            sums[:, 0] = 0
-        return sums
-
-    def _cell_keys(self, rows: NDArray[np.int64], *, late: bool) -> NDArray[np.int64]:
-        held = self._rows
-        series = held.series[rows]
-        return cell_key(
-            series,
-            pane_start_s(held.ts_ms[rows], self._table.pane_s[series]),
-            np.full(len(rows), late),
-            bin_index(held.score[rows]),
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -380,27 +328,10 @@ class _Written:
     label_rows: NDArray[np.int64]
 
 
-@dataclass(frozen=True, slots=True)
-class _Standing:
-    """What rows add to the counts: predictions, on-time labels, and labels past the horizon."""
-
-    predicted: NDArray[np.bool_]
-    label: NDArray[np.float64]
-    late: NDArray[np.bool_]
-    late_label: NDArray[np.float64]
-
-
 def _repeats(rows: NDArray[np.int64]) -> bool:
     """Whether a row stands twice among these."""
     ordered = np.sort(rows)
     return bool((ordered[1:] == ordered[:-1]).any())
-
-
-def _equal(
-    one: NDArray[np.float64] | float, other: NDArray[np.float64] | float
-) -> NDArray[np.bool_]:
-    """Whether two labels are the same; two retractions (NaN) are."""
-    return np.asarray((one == other) | (np.isnan(one) & np.isnan(other)))
 
 
 def _one_per_row(rows: NDArray[np.int64]) -> Iterator[NDArray[np.intp]]:

@@ -34,6 +34,13 @@ class DetectorName(StrEnum):
     KSWIN = "kswin"
 
 
+class Unlabelled(StrEnum):
+    """What a prediction without a label at the label horizon is."""
+
+    MISSING = "missing"
+    NEGATIVE = "negative"
+
+
 @dataclass(frozen=True, slots=True)
 class FirstLabels:
     """Baseline: the first sealed cohorts of a version, until they hold `labels` labels."""
@@ -57,6 +64,7 @@ class Policy:
     cohort: natural unit of wobble; whole cohorts are fed to the detector; a multiple of `pane`.
     label_horizon: age at which a prediction's label must have come to be judged.
     correction_horizon: age until which late and corrected labels still change the counts.
+    unlabelled: `missing` leaves a prediction without a label out; `negative` counts it as a 0.
     window: span of the newest sealed cohorts that metrics are shown for.
     tolerance: smallest change of calibration (mean |shift| of probability) worth an alert.
     sample_rate: share of the predictions that is counted, chosen by a hash of their id.
@@ -70,6 +78,7 @@ class Policy:
     cohort: timedelta = timedelta(days=1)
     label_horizon: timedelta = timedelta(days=2)
     correction_horizon: timedelta = timedelta(days=90)
+    unlabelled: Unlabelled = Unlabelled.MISSING
     window: timedelta = timedelta(days=7)
     cadence: Cadence = Cadence.CONTINUOUS
     baseline: FirstLabels | NamedPeriod = FirstLabels()

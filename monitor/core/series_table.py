@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from monitor.core.claims import OutcomeRule
+from monitor.core.delay_cells import delay_pane_s
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,7 +30,7 @@ class SeriesRules:
     """How one series is counted.
 
     `low` and `high` are the references of its outcome rule; of a million predictions `sample_ppm`
-    are counted.
+    are counted. unlabelled_negative: a prediction without a label counts as a negative.
     """
 
     model: int
@@ -40,6 +41,7 @@ class SeriesRules:
     low: float = 1.0
     high: float = 1.0
     sample_ppm: int = EVERY_PPM
+    unlabelled_negative: bool = False
 
 
 class SeriesTable:
@@ -51,11 +53,14 @@ class SeriesTable:
         self._newest = -1
         self.model: NDArray[np.int32] = np.empty(0, dtype=np.int32)
         self.pane_s: NDArray[np.int64] = np.empty(0, dtype=np.int64)
+        self.delay_pane_s: NDArray[np.int64] = np.empty(0, dtype=np.int64)
         self.label_horizon_ms: NDArray[np.int64] = np.empty(0, dtype=np.int64)
         self.correction_horizon_ms: NDArray[np.int64] = np.empty(0, dtype=np.int64)
         self.rule: NDArray[np.int8] = np.empty(0, dtype=np.int8)
         self.low: NDArray[np.float64] = np.empty(0, dtype=np.float64)
         self.high: NDArray[np.float64] = np.empty(0, dtype=np.float64)
+        self.unlabelled_negative: NDArray[np.bool_] = np.empty(0, dtype=np.bool_)
+        self.any_unlabelled_negative = False
 
     def add(self, index: int, series: Series, rules: SeriesRules) -> None:
         """Put a series at its index; raises ValueError if the index is taken by another."""
@@ -67,11 +72,14 @@ class SeriesTable:
         self._newest = max(self._newest, index)
         self.model[index] = rules.model
         self.pane_s[index] = rules.pane_s
+        self.delay_pane_s[index] = delay_pane_s(rules.pane_s)
         self.label_horizon_ms[index] = rules.label_horizon_s * 1000
         self.correction_horizon_ms[index] = rules.correction_horizon_s * 1000
         self.rule[index] = rules.rule
         self.low[index] = rules.low
         self.high[index] = rules.high
+        self.unlabelled_negative[index] = rules.unlabelled_negative
+        self.any_unlabelled_negative |= rules.unlabelled_negative
 
     @property
     def newest(self) -> int:
@@ -104,9 +112,11 @@ class SeriesTable:
 _COLUMNS = (
     "model",
     "pane_s",
+    "delay_pane_s",
     "label_horizon_ms",
     "correction_horizon_ms",
     "rule",
     "low",
     "high",
+    "unlabelled_negative",
 )

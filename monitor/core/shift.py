@@ -106,19 +106,26 @@ def _equal_mass(cells: Cells) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
 
 
 def split_cause(
-    baseline: Detector, before: Sequence[BinCounts], after: Sequence[BinCounts]
+    baseline: Detector,
+    before: Sequence[BinCounts],
+    after: Sequence[BinCounts],
+    arrival: Arrival = COMPLETE,
 ) -> Split | None:
     """Map part and mix part of the change of ECE; None where either side has no labels.
 
     All three ECEs are means of |score - map(score)| over micro-bins with *smooth* maps, so that no
     bin is empty on one side: baseline scores with the baseline's map, window scores with the
-    baseline's map (their difference is the mix part), window scores with the window's map.
+    baseline's map (their difference is the mix part), window scores with the window's map. What the
+    label horizon does to the window (`arrival`) is taken off its map.
     """
     old, new = Cells.of(before), Cells.of(after)
     if not len(old.n) or not len(new.n):
         return None
-    window_map = fit(new, baseline.knots, prior(len(baseline.knots)), baseline.sigma).posterior
     new_x = features(new.logit, baseline.knots)
+    z = new_x @ baseline.posterior.mean
+    offset = arrival.observed(z) - z
+    before_window = prior(len(baseline.knots))
+    window_map = fit(new, baseline.knots, before_window, baseline.sigma, offset).posterior
     honest_old = _smooth_ece(old, baseline.expected(old.logit))
     same_map = _smooth_ece(new, baseline.expected(new.logit))
     own_map = _smooth_ece(new, sigmoid(new_x @ window_map.mean))

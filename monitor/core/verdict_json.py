@@ -20,6 +20,8 @@ from monitor.core.selection import Selection
 from monitor.core.verdicts import (
     BinEstimate,
     Cause,
+    Correction,
+    DelayEvidence,
     Direction,
     Evidence,
     Metrics,
@@ -82,6 +84,7 @@ def evidence_from_json(raw: Json) -> Evidence:
         worst_bins=_bins(raw, "worst_bins"),
         repair=_repair(_mapping(raw, "repair")) if repair else None,
         sample_rate=_number(raw, "sample_rate") if "sample_rate" in raw else 1.0,
+        delays=_delays(_mapping(raw, "delays")) if raw.get("delays") else None,
         restart=restart_from_json(_mapping(raw, "restart")) if raw.get("restart") else None,
         raised_by=_text(raw, "raised_by") if raw.get("raised_by") else None,
         opinions=tuple(_opinion(row) for row in _rows(raw, "opinions")),
@@ -169,6 +172,24 @@ def _rows(raw: Json, name: str) -> Sequence[Json]:
     if not isinstance(rows, Sequence) or not all(isinstance(row, Mapping) for row in rows):
         raise _wrong(raw, name, "a list of objects")
     return rows
+
+
+def _delays(raw: Json) -> DelayEvidence:
+    correction, status, reason = (raw.get(name) for name in ("correction", "status", "reason"))
+    return DelayEvidence(
+        unlabelled=_text(raw, "unlabelled"),
+        correction=Correction(_text(raw, "correction")) if correction else None,
+        on_time_positive=_maybe(raw, "on_time_positive"),
+        on_time_negative=_maybe(raw, "on_time_negative"),
+        offset=_maybe(raw, "offset"),
+        offset_se=_maybe(raw, "offset_se"),
+        gap_all_labels=_maybe(raw, "gap_all_labels"),
+        status=_text(raw, "status") if status else None,
+        p_value=_maybe(raw, "p_value"),
+        move=_maybe(raw, "move"),
+        offset_change=_maybe(raw, "offset_change"),
+        reason=_text(raw, "reason") if reason else None,
+    )
 
 
 def _mapping(raw: Json, name: str) -> Json:

@@ -139,6 +139,41 @@ class Opinion:
     drifted_at: datetime | None
 
 
+class Correction(StrEnum):
+    """How the comparison with the baseline allows for labels that come after the label horizon."""
+
+    SAME_HORIZON = "same_horizon"  # the baseline's labels were sealed at the same horizon
+    NONE = "none"  # an imported baseline, and all labels come in time
+    OFFSET = "offset"  # log(F1(H) / F0(H)) is added to an imported baseline's map
+    SCALED = "scaled"  # an imported baseline's map is multiplied by F1(H)
+    UNKNOWN = "unknown"  # an imported baseline, and it is not known how many labels come in time
+
+
+@dataclass(frozen=True, slots=True)
+class DelayEvidence:
+    """What is known of the labels' delays; None where the labels do not decide it.
+
+    unlabelled: the policy's word. on_time_positive, on_time_negative: F1(H), F0(H), the shares of
+    each class's labels that come within the label horizon; offset: what that adds to the logit of
+    on-time outcomes, with standard error. gap_all_labels: the window's gap, each label counted one
+    over its class's share. status, p_value (None where no permutation was needed), move,
+    offset_change and reason are the watch over delays, in words of its own.
+    """
+
+    unlabelled: str
+    correction: Correction | None
+    on_time_positive: float | None
+    on_time_negative: float | None
+    offset: float | None
+    offset_se: float | None
+    gap_all_labels: float | None
+    status: str | None
+    p_value: float | None
+    move: float | None
+    offset_change: float | None
+    reason: str | None
+
+
 @dataclass(frozen=True, slots=True)
 class WrongBin:
     """A bin of the window whose promise its labels exclude, all bins' tests accounted for.
@@ -204,6 +239,7 @@ class Evidence:
     ranking: Ranking | None = None
     estimates: Estimates | None = None
     wrong_bins: tuple[WrongBin, ...] = ()
+    delays: DelayEvidence | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from monitor.core.claims import POSITIVE, Series, segment_name
+from monitor.core.policies import Unlabelled
 from monitor.core.series_table import EVERY_PPM, SeriesRules, SeriesTable
 from monitor.ingest.formats import Refusal, decode_segments, refused_text
 
@@ -200,6 +201,7 @@ class SeriesBook:
             int(policy.label_horizon.total_seconds()),
             int(policy.correction_horizon.total_seconds()),
             sample_ppm=policy.sample_ppm,
+            unlabelled_negative=policy.unlabelled is Unlabelled.NEGATIVE,
         )
         return Series(model, version, POSITIVE, segment), rules
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from monitor.core.delay_cells import DelayCells
 from monitor.core.events import LabelColumns, PredictionColumns
 from monitor.core.join import JoinIndex
 from monitor.core.join_rows import NO_TIME
@@ -83,6 +84,7 @@ class ShardState:
         self._index = JoinIndex(book.table)
         self._evicted: dict[int, dict[int, int]] = {}
         self._cells: list[Cells] = []
+        self._delays: list[DelayCells] = []
         self._tallies: Counter[Tally] = Counter()
         self.predicted = _streams(positions, topics.predictions)
         self.labelled = _streams(positions, topics.labels)
@@ -115,6 +117,7 @@ class ShardState:
         tallies = applied.tallies + decoded.tallies
         count_by_series(tallies, TallyKind.LATE_PREDICTION, predictions.series[late], table.model)
         self._cells.append(applied.cells)
+        self._delays.append(applied.delays)
         self._tallies += tallies
         self.predicted = advance(self.predicted, predictions.shard, model, predictions.ts_ms)
         labels = decoded.labels
@@ -144,12 +147,13 @@ class ShardState:
         flush = Flush(
             self.shards,
             Cells.merge(self._cells),
+            DelayCells.merge(self._delays),
             self._tallies,
             forgotten,
             {shard: dict(self._evicted[shard]) for shard in self.shards} if cutoffs else {},
             self._drop_before_ms(cutoffs),
         )
-        self._cells, self._tallies = [], Counter()
+        self._cells, self._delays, self._tallies = [], [], Counter()
         return flush
 
     def is_worth_forgetting(self) -> bool:
@@ -203,7 +207,9 @@ class ShardState:
         if is_flushed:
             self._index.restore(predictions, alive)
             return
-        self._cells.append(self._index.apply(predictions, alive).cells)
+        applied = self._index.apply(predictions, alive)
+        self._cells.append(applied.cells)
+        self._delays.append(applied.delays)
         for block in chunk:
             self._tallies += block.tallies
 

@@ -28,6 +28,7 @@ from monitor.store.blocks import (
     tally_rows,
     unpack_block,
 )
+from monitor.store.delays import delay_columns
 from monitor.store.engine import transaction
 from monitor.store.packing import pack
 from monitor.store.positions import Advance, Position, advance, by_number, position_of
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Engine, Row
 
+    from monitor.core.delay_cells import DelayCells
     from monitor.core.events import ChangeEvent
     from monitor.core.panes import Cells
     from monitor.core.tallies import Tally
@@ -68,6 +70,7 @@ class Flush:
 
     shards: tuple[int, ...]
     cells: Cells
+    delays: DelayCells
     tallies: Counter[Tally]
     forgotten: Counter[Tally] = field(default_factory=Counter)
     cutoffs: dict[int, dict[int, int]] = field(default_factory=dict)
@@ -233,10 +236,12 @@ class IngestStore:
 
 def _flush(connection: Connection, flush: Flush) -> None:
     """Put the counts on their way, and remember which blocks they cover."""
-    if len(flush.cells) or flush.tallies:
+    if len(flush.cells) or len(flush.delays) or flush.tallies:
         connection.execute(
             insert(t.bin_delta).values(
-                payload=pack({"key": flush.cells.key, "sums": flush.cells.sums}),
+                payload=pack(
+                    {"key": flush.cells.key, "sums": flush.cells.sums} | delay_columns(flush.delays)
+                ),
                 tallies=tally_rows(flush.tallies),
             )
         )
@@ -292,6 +297,7 @@ def _series_row(series: Series, rules: SeriesRules) -> dict[str, object]:
         "label_horizon_s": rules.label_horizon_s,
         "correction_horizon_s": rules.correction_horizon_s,
         "sample_ppm": rules.sample_ppm,
+        "unlabelled_negative": rules.unlabelled_negative,
         "rule": int(rules.rule),
         "low": rules.low,
         "high": rules.high,
@@ -310,6 +316,7 @@ def _series_of(
         row.low,
         row.high,
         row.sample_ppm,
+        row.unlabelled_negative,
     )
     return row.series_id, Series(row.model, row.version, row.claim, row.segment), rules
 

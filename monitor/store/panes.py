@@ -29,9 +29,11 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from monitor.core.bins import SUMS
 from monitor.core.claims import Series
+from monitor.core.delay_cells import DelayCells
 from monitor.core.panes import Cells, cell_key
 from monitor.store import tables as t
 from monitor.store.blocks import tally_counter
+from monitor.store.delays import DelayStore, add_delays, delays_of, seal_delays
 from monitor.store.engine import transaction
 from monitor.store.packing import unpack
 from monitor.store.positions import by_number
@@ -108,6 +110,7 @@ class PaneStore:
                 .returning(t.bin_delta.c.payload, t.bin_delta.c.tallies)
             ).all()
             _add_cells(connection, Cells.merge(_cells(row.payload) for row in taken))
+            add_delays(connection, DelayCells.merge(delays_of(row.payload) for row in taken))
             for row in taken:
                 _add_tallies(connection, tally_counter(row.tallies))
         return len(taken)
@@ -130,6 +133,11 @@ class PaneStore:
                 )
                 for row in connection.execute(select(t.ingest_partition))
             ]
+
+    @property
+    def delays(self) -> DelayStore:
+        """The labels' delays, beside their counts."""
+        return DelayStore(self._engine)
 
     def messages(self) -> int:
         """Messages counted, by the stored offsets."""
@@ -163,6 +171,7 @@ class PaneStore:
             ).rowcount
             sealed = connection.execute(_SEAL, bound).rowcount
             connection.execute(_UNTOUCH)
+            seal_delays(connection, now_at)
         return sealed + revised
 
     def sealed(self, series: Sequence[int], start_at: datetime, end_at: datetime) -> SealedCells:

@@ -26,6 +26,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
     func,
 )
 from sqlalchemy.dialects.postgresql import JSONB
@@ -94,6 +95,8 @@ _SUM_COMMENTS = {
     "log_loss_sum": "Sum of log losses in billionths of a nat, scores clipped at 1e-15",
 }
 
+_BUCKET = "Bucket of the delay, from 0; edges are BUCKETS of monitor/core/delays.py, version 1"
+
 deployment = Table(
     "deployment",
     metadata,
@@ -133,6 +136,13 @@ series = Table(
         server_default="1000000",
         comment="Predictions in a million that are counted, chosen by a hash of their id",
     ),
+    Column(
+        "unlabelled_negative",
+        Boolean,
+        nullable=False,
+        server_default=false(),
+        comment="Whether a prediction without a label counts as a negative",
+    ),
     Column("rule", SmallInteger, nullable=False, comment="0: = low, 1: <= low, 2: low to high"),
     Column("low", Double, nullable=False, comment="Lower or only reference of the outcome rule"),
     Column("high", Double, nullable=False, comment="Upper reference of the outcome rule"),
@@ -146,6 +156,7 @@ series = Table(
         "label_horizon_s",
         "correction_horizon_s",
         "sample_ppm",
+        "unlabelled_negative",
         "rule",
         "low",
         "high",
@@ -247,6 +258,32 @@ touched_pane = Table(
     _at("pane_at", "Start of the pane of prediction time"),
     PrimaryKeyConstraint("series_id", "pane_at"),
     comment="Panes whose counts changed since they were last sealed or revised",
+)
+
+delay_count = Table(
+    "delay_count",
+    metadata,
+    Column("series_id", Integer, ForeignKey(series.c.series_id), nullable=False, comment="Series"),
+    _at("pane_at", "Start of the pane of prediction time; a day, where panes divide a day"),
+    Column(
+        "late", Boolean, nullable=False, comment="Changes made by labels past the label horizon"
+    ),
+    Column("outcome", SmallInteger, nullable=False, comment="Outcome of the labels, 0 or 1"),
+    Column("bucket", SmallInteger, nullable=False, comment=_BUCKET),
+    _big("n", "Labels in force"),
+    PrimaryKeyConstraint("series_id", "pane_at", "late", "outcome", "bucket"),
+    comment="Labels by their delay: add on-time and late rows for what is known now",
+)
+
+touched_delay = Table(
+    "touched_delay",
+    metadata,
+    Column("series_id", Integer, ForeignKey(series.c.series_id), nullable=False, comment="Series"),
+    _at("pane_at", "Start of the pane of prediction time"),
+    _at("due_at", "Event time at which its delays are to be sealed next"),
+    PrimaryKeyConstraint("series_id", "pane_at"),
+    Index("ix_touched_delay_due_at", "due_at"),
+    comment="Panes whose delays are not sealed for good",
 )
 
 watch_progress = Table(
@@ -395,6 +432,26 @@ sealed_pane = Table(
     comment="Panes as they were judged, and their later revisions",
 )
 
+sealed_delay = Table(
+    "sealed_delay",
+    metadata,
+    Column("series_id", Integer, ForeignKey(series.c.series_id), nullable=False, comment="Series"),
+    _at("pane_at", "Start of the pane of prediction time; a day, where panes divide a day"),
+    Column(
+        "complete",
+        Boolean,
+        nullable=False,
+        comment="False: labels within the label horizon; true: within the correction horizon",
+    ),
+    _at("sealed_at", "Event time at which it was mature"),
+    Column("outcomes", ARRAY(SmallInteger), nullable=False, comment="Outcomes, 0 or 1"),
+    Column("buckets", ARRAY(SmallInteger), nullable=False, comment=_BUCKET),
+    Column("n_labels", ARRAY(BigInteger), nullable=False, comment="Labels, by outcome and bucket"),
+    _recorded(),
+    PrimaryKeyConstraint("series_id", "pane_at", "complete"),
+    comment="Delays of labels as they were judged",
+)
+
 baseline = Table(
     "baseline",
     metadata,
@@ -503,6 +560,7 @@ notification_attempt = Table(
 INSERT_ONLY = (
     policy,
     sealed_pane,
+    sealed_delay,
     baseline,
     evaluation,
     alert_event,

@@ -15,11 +15,12 @@ from monitor.core.claims import POSITIVE, Series, segment_name
 from monitor.core.episodes import AlertKind, Episode
 from monitor.core.events import LabelColumns, PredictionColumns
 from monitor.core.join import JoinIndex
+from monitor.core.policies import Unlabelled
 from monitor.core.reports import series_report
 from monitor.core.restarts import Announcement, change_announced
 from monitor.core.series_table import SeriesRules, SeriesTable
 from monitor.core.verdicts import Verdict, rfc3339
-from monitor.watch.cohorts import cohorts_of, members
+from monitor.watch.cohorts import CohortDelays, cohorts_of, members
 from monitor.watch.following import follow, in_time_order, matures_at, start, take
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from monitor.core.bins import BinCounts
+    from monitor.core.delay_cells import DelayCells
     from monitor.core.events import ChangeEvent
     from monitor.core.folding import Cohort
     from monitor.core.panes import Cells
@@ -65,9 +67,10 @@ class Events:
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """Everything counted from files: all cells, and each index's series."""
+    """Everything counted from files: all cells, the labels' delays, and each index's series."""
 
     cells: Cells
+    delays: DelayCells
     named: dict[int, Series]
 
 
@@ -123,7 +126,8 @@ def count(events: Events, policy_for: Callable[[str], Policy]) -> Counted:
         events.label_ms,
         events.label,
     )
-    return Counted(JoinIndex(table).apply(predictions, labels).cells, named)
+    applied = JoinIndex(table).apply(predictions, labels)
+    return Counted(applied.cells, applied.delays, named)
 
 
 def backtest(
@@ -139,13 +143,13 @@ def backtest(
     for model in sorted({series.model for series in counted.named.values()}):
         policy = policy_for(model)
         named = {i: series for i, series in counted.named.items() if series.model == model}
-        cohort_s = int(policy.cohort.total_seconds())
         said = [
             change_announced(change, policy.restart_on)
             for change in changes
             if change.model == model and change.happened_at.timestamp() <= newest_s
         ]
-        for series, cohorts in cohorts_of(counted.cells, named, cohort_s).items():
+        delays = CohortDelays(counted.delays.take(~counted.delays.late), counted.delays)
+        for series, cohorts in cohorts_of(counted.cells, named, policy, delays).items():
             mature = [c for c in cohorts if matures_at(c, policy).timestamp() <= newest_s]
             given += _followed(series, policy, mature, said)
     given.sort(key=lambda judged: (judged.verdict.evaluated_at, judged.verdict.series))
@@ -237,6 +241,7 @@ def _series(
                 int(policy.pane.total_seconds()),
                 int(policy.label_horizon.total_seconds()),
                 int(policy.correction_horizon.total_seconds()),
+                unlabelled_negative=policy.unlabelled is Unlabelled.NEGATIVE,
             )
             table.add(indices[series], series, rules)
         owner[i] = indices[series]

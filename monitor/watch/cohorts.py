@@ -6,35 +6,92 @@ Must never: include a label past the label horizon, or give a part of a cohort.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from monitor.core.bins import N_BINS, N_SUMS, BinCounts
 from monitor.core.claims import Series, marginals
+from monitor.core.delay_cells import DelayCells, delay_pane_s
 from monitor.core.folding import Cohort
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from numpy.typing import NDArray
+
+    from monitor.core.delays import DelayCounts
     from monitor.core.panes import Cells
+    from monitor.core.policies import Policy
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CohortDelays:
+    """Delays for cohorts: of labels within the label horizon, and within the correction horizon.
+
+    Lateness is not told apart in either.
+    """
+
+    on_time: DelayCells
+    complete: DelayCells
 
 
 def cohorts_of(
-    cells: Cells, named: Mapping[int, Series], cohort_s: int
+    cells: Cells,
+    named: Mapping[int, Series],
+    policy: Policy,
+    delays: CohortDelays,
 ) -> dict[Series, list[Cohort]]:
-    """Cohorts of `cohort_s` seconds, in time order, of every series that the cells are part of.
+    """The policy's cohorts, in time order, of every series that the cells are part of.
 
     named: identity by series index, with the combination of dimensions as its segment. Late cells
-    are left out.
+    are left out. A pane of delays goes with the cohort that is the first to mature no earlier than
+    it does; where that cohort has no predictions, its delays are not looked at.
     """
+    cohort_s = int(policy.cohort.total_seconds())
     on_time = cells.take(~cells.late)
     found: dict[Series, list[Cohort]] = {}
     for series, indices in members(named).items():
         mine = on_time.take(np.isin(on_time.series, indices))
         if len(mine):
-            found[series] = _merged(mine, cohort_s)
+            cohorts = _merged(mine, cohort_s)
+            found[series] = _with_delays(cohorts, indices, policy, delays)
     return found
+
+
+def cohort_start_s(
+    pane_start: NDArray[np.int64], policy: Policy, *, complete: bool
+) -> NDArray[np.int64]:
+    """Start of the cohort that each pane of delays goes with, epoch seconds."""
+    cohort_s = int(policy.cohort.total_seconds())
+    last = pane_start + delay_pane_s(int(policy.pane.total_seconds())) - 1
+    if complete:
+        last = last + int((policy.correction_horizon - policy.label_horizon).total_seconds())
+    return last // cohort_s * cohort_s
+
+
+def _with_delays(
+    cohorts: list[Cohort], indices: list[int], policy: Policy, delays: CohortDelays
+) -> list[Cohort]:
+    on_time = _by_cohort(delays.on_time, indices, policy, complete=False)
+    complete = _by_cohort(delays.complete, indices, policy, complete=True)
+    return [
+        replace(cohort, delays=on_time.get(cohort.start_s), complete=complete.get(cohort.start_s))
+        for cohort in cohorts
+    ]
+
+
+def _by_cohort(
+    cells: DelayCells, indices: list[int], policy: Policy, *, complete: bool
+) -> dict[int, DelayCounts]:
+    mine = cells.take(np.isin(cells.series, indices))
+    horizon = policy.correction_horizon if complete else policy.label_horizon
+    start = cohort_start_s(mine.pane_start, policy, complete=complete)
+    return {
+        begun: mine.take(start == begun).counts(int(horizon.total_seconds()))
+        for begun in np.unique(start).tolist()
+    }
 
 
 def members(named: Mapping[int, Series]) -> dict[Series, list[int]]:

@@ -12,15 +12,17 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+import numpy as np
 import structlog
 
+from monitor.core.delay_cells import DelayCells, delay_pane_s
 from monitor.core.folding import IMPORTED
 from monitor.core.panes import Cells
 from monitor.core.restarts import ACCEPTED, RESET
 from monitor.core.verdicts import Status
 from monitor.store.history import Alert, Judgement
 from monitor.watch.clock import Clock, model_now
-from monitor.watch.cohorts import cohorts_of
+from monitor.watch.cohorts import CohortDelays, cohort_start_s, cohorts_of
 from monitor.watch.following import (
     Followed,
     Judged,
@@ -192,7 +194,39 @@ class Watcher:
             )
         ]
         cells = Cells(sealed.cells.key[in_time], sealed.cells.sums[in_time])
-        return cohorts_of(cells, named, cohort_s)
+        delays = CohortDelays(
+            self._delays(list(named), policy, after, through, complete=False),
+            self._delays(list(named), policy, after, through, complete=True),
+        )
+        return cohorts_of(cells, named, policy, delays)
+
+    def _delays(
+        self,
+        series: Sequence[int],
+        policy: Policy,
+        after: datetime,
+        through: datetime,
+        *,
+        complete: bool,
+    ) -> DelayCells:
+        """Delays that go with the cohorts in [after, through), but what was sealed too late."""
+        aged = policy.correction_horizon - policy.label_horizon if complete else timedelta()
+        pane = timedelta(seconds=delay_pane_s(int(policy.pane.total_seconds())))
+        from_at = max(_BEGINNING, after - aged - pane) if after > _BEGINNING else _BEGINNING
+        until_at = max(_BEGINNING, through - aged)
+        sealed = self._panes.delays.sealed(series, from_at, until_at, complete=complete)
+        sealed_s = np.array(
+            [
+                sealed.sealed_s[key]
+                for key in zip(
+                    sealed.cells.series.tolist(), sealed.cells.pane_start.tolist(), strict=True
+                )
+            ],
+            dtype=np.int64,
+        )
+        start = cohort_start_s(sealed.cells.pane_start, policy, complete=complete)
+        mature_s = start + int((policy.cohort + policy.label_horizon).total_seconds())
+        return sealed.cells.take(sealed_s <= mature_s)
 
     def _silent(self, model: str, policy: Policy, known: _Model, now: datetime) -> list[Judged]:
         given: list[Judged] = []

@@ -9,28 +9,41 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from monitor.core.delay_cells import DelayCells
 from monitor.core.join import JoinIndex
 from monitor.core.panes import Cells
 from monitor.core.series_table import SeriesTable
 from monitor.core.tallies import Tally, TallyKind
 from tests.naive_join import (
     DAY_MS,
+    NEGATIVE_SERIES,
     Dictionary,
     Event,
     Label,
     Prediction,
     as_dict,
     columns,
+    delays_as_dict,
     series_table,
 )
 
+# On both sides of midnight: delays are counted by the day.
+seconds = st.integers(0, 400) | st.integers(6_200, 6_600)
 scores = st.sampled_from([0.0, 1.0, 0.3, 0.6, 0.7, 1e-9, 0.999999]) | st.floats(0, 1)
 keys = st.integers(1, 6)
 predictions = st.builds(
-    Prediction, keys, st.sampled_from([0, 0, 1, 2]), st.integers(0, 400), scores
+    Prediction,
+    keys,
+    st.sampled_from([0, 0, 1, 2]),
+    st.integers(0, 400) | st.integers(6_200, 6_600),
+    scores,
 )
 labels = st.builds(
-    Label, keys, st.just(0), st.integers(0, 1600), st.sampled_from([0.0, 1.0, float("nan")])
+    Label,
+    keys,
+    st.just(0),
+    st.integers(0, 1600) | st.integers(6_200, 7_800),
+    st.sampled_from([0.0, 1.0, float("nan")]),
 )
 streams = st.lists(predictions | labels, max_size=40)
 
@@ -40,16 +53,19 @@ streams = st.lists(predictions | labels, max_size=40)
 def test_equals_a_dictionary_for_any_interleaving_and_batch_split(
     events: list[Event], data: st.DataObject
 ) -> None:
-    index, naive = JoinIndex(series_table()), Dictionary()
-    total = Cells.empty()
+    index, naive = JoinIndex(series_table()), Dictionary(negative=NEGATIVE_SERIES)
+    total, delays = Cells.empty(), DelayCells.empty()
     at = 0
     while at < len(events):
         size = data.draw(st.integers(1, len(events) - at))
         batch = events[at : at + size]
-        total = Cells.merge([total, index.apply(*columns(batch)).cells])
+        applied = index.apply(*columns(batch))
+        total = Cells.merge([total, applied.cells])
+        delays = DelayCells.merge([delays, applied.delays])
         naive.feed(batch)
         at += size
     assert as_dict(total) == naive.counts()
+    assert delays_as_dict(delays) == naive.delays()
 
 
 @settings(max_examples=200, deadline=None)
@@ -60,11 +76,13 @@ def test_durable_events_rebuild_the_same_index(events: list[Event], cut: int) ->
     replayed = []
     for event in first:
         applied = index.apply(*columns([event]))
-        replayed.append(rebuilt.apply(applied.predictions, applied.labels).cells)
-        assert replayed[-1] == applied.cells
+        replayed.append(rebuilt.apply(applied.predictions, applied.labels))
+        assert replayed[-1].cells == applied.cells
+        assert replayed[-1].delays == applied.delays
     one = index.apply(*columns(rest))
     other = rebuilt.apply(*columns(rest))
     assert one.cells == other.cells
+    assert one.delays == other.delays
     assert one.tallies == other.tallies
 
 
@@ -139,7 +157,7 @@ def test_a_correction_at_the_same_time_as_an_older_label_is_durable() -> None:
 
 def test_waiting_labels_of_one_time_are_kept_in_their_order() -> None:
     """Found by a crash test: 1, retracted, 1 again, all before the prediction."""
-    index, naive = JoinIndex(series_table()), Dictionary()
+    index, naive = JoinIndex(series_table()), Dictionary(negative=NEGATIVE_SERIES)
     events: list[Event] = [Label(1, 0, 9, label) for label in (1.0, float("nan"), 1.0, 1.0)]
     events.append(Prediction(1, 0, 0, 0.5))
     cells = Cells.merge([index.apply(*columns([event])).cells for event in events])

@@ -13,7 +13,7 @@ from tests.naive_join import DAY_MS, Answered, Rules, Scored
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-RULES = {"m0": Rules(segments=("country",)), "m1": Rules(pane_ms=120_000)}
+RULES = {"m0": Rules(segments=("country",)), "m1": Rules(pane_ms=120_000, negative=True)}
 COUNTRIES = {None: "", "DE": "DE", "a=b,c%": "a%3Db%2Cc%25"}
 """Values of the declared dimension, and how they stand in a segment's name."""
 FUTURE_MS = 300_000

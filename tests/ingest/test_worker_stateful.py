@@ -63,7 +63,7 @@ MAX_ROUNDS = 80
 MET: set[str] = {kind for kind in TallyKind if "unsampled" not in kind}
 MET |= {"no database", "Kafka away", "fenced", "overtaken", "fold failed"}
 MET |= {"ended while partitions moved"}
-MET |= {"forgotten row", "dropped block", "late cell"}
+MET |= {"forgotten row", "dropped block", "late cell", "late delay"}
 MET |= {reason for *_, reason in BAD} if SOAK else set()
 
 _all = [
@@ -293,8 +293,9 @@ class Workers(RuleBasedStateMachine):
             assert self._do(member, member.worker.flush), "a healthy worker could not flush"
         while self.world.watcher.fold():
             pass
-        cells, tallies = self.world.expected()
+        cells, delays, tallies = self.world.expected()
         assert self.world.known_cells() == cells
+        assert self.world.known_delays() == delays
         assert self.world.known_tallies() == tallies
         assert self.world.known_dead_letters() == self.world.dead_letters
         assert self.world.known_changes() == self.world.changes
@@ -303,6 +304,7 @@ class Workers(RuleBasedStateMachine):
         self.seen["forgotten row"] += self.world.forgotten
         self.seen["dropped block"] += self.world.dropped_blocks()
         self.seen["late cell"] += sum(late for _, _, late, _ in cells)
+        self.seen["late delay"] += sum(late for _, _, late, _, _ in delays)
 
     def teardown(self) -> None:
         try:

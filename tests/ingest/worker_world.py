@@ -20,7 +20,7 @@ from kafka import TopicPartition
 from sqlalchemy import make_url
 
 from monitor.core.panes import Cells
-from monitor.core.policies import Policy
+from monitor.core.policies import Policy, Unlabelled
 from monitor.ingest.series_book import SeriesBook
 from monitor.ingest.shard_state import Topics
 from monitor.ingest.worker import Worker, WorkerSettings
@@ -37,10 +37,12 @@ from tests.naive_join import (
     HORIZON_S,
     Answered,
     Cell,
+    DelayCell,
     Ledger,
     Scored,
     TallyName,
     as_dict,
+    delays_as_dict,
 )
 
 if TYPE_CHECKING:
@@ -59,6 +61,7 @@ POLICIES = {
         label_horizon=timedelta(seconds=HORIZON_S),
         correction_horizon=timedelta(seconds=CORRECTION_S),
         segments=rules.segments,
+        unlabelled=Unlabelled.NEGATIVE if rules.negative else Unlabelled.MISSING,
     )
     for model, rules in RULES.items()
 }
@@ -92,6 +95,7 @@ CREATE OR REPLACE TRIGGER see_evicted BEFORE INSERT ON calmon.join_shard
 # refuses it, but a test's own superuser may switch the triggers off.
 _WRITTEN = [
     "ingest_partition", "join_shard", "join_block", "bin_delta", "bin_count", "touched_pane",
+    "delay_count", "touched_delay",
     "tally", "dead_letter", "change_event", "series", "model",
 ]  # fmt: skip
 _CLEAR = "; ".join(
@@ -305,6 +309,16 @@ class World:
                         found[name, pane, late, bin_] = sums
         return found
 
+    def known_delays(self) -> dict[DelayCell, int]:
+        """All delays, by name."""
+        found: dict[DelayCell, int] = {}
+        for model in RULES:
+            for index, series in self._panes.series(model).items():
+                name = (series.model, series.version, series.segment)
+                cells = delays_as_dict(self._panes.delays.known([index]))
+                found |= {(name, *cell[1:]): n for cell, n in cells.items()}
+        return found
+
     def known_tallies(self) -> Counter[TallyName]:
         """All folded tallies, by name."""
         rows = self._sql.execute(
@@ -325,8 +339,10 @@ class World:
     def known_changes(self) -> set[tuple[str, int, int, str]]:
         return self._outcomes('SELECT topic, partition, "offset", kind FROM calmon.change_event')
 
-    def expected(self) -> tuple[dict[Cell, tuple[int, ...]], Counter[TallyName]]:
-        """Counts and tallies of the naive model, fed batch by batch as they were committed."""
+    def expected(
+        self,
+    ) -> tuple[dict[Cell, tuple[int, ...]], dict[DelayCell, int], Counter[TallyName]]:
+        """Counts, delays and tallies of the naive model, fed batch by batch as committed."""
         ledgers = [Ledger(RULES) for _ in range(PARTITIONS)]
         rows = self._sql.execute("SELECT * FROM witness ORDER BY id").fetchall()
         ids = {
@@ -338,13 +354,16 @@ class World:
             mine = [row for row in rows if row[3] == shard and row[2] != TOPICS.changes]
             self._follow(ledger, shard, mine, ids)
         cells: dict[Cell, tuple[int, ...]] = {}
+        delays: Counter[DelayCell] = Counter()
         tallies: Counter[TallyName] = Counter()
         for ledger in ledgers:
             tallies += ledger.tallies
             for cell, sums in ledger.counts().items():
                 added = cells.get(cell, (0,) * len(sums))
                 cells[cell] = tuple(a + b for a, b in zip(added, sums, strict=True))
-        return {cell: sums for cell, sums in cells.items() if any(sums)}, tallies
+            delays.update(ledger.delays())
+        counts = {cell: sums for cell, sums in cells.items() if any(sums)}
+        return counts, {cell: n for cell, n in delays.items() if n}, tallies
 
     def _follow(
         self, ledger: Ledger, shard: int, moves: list[tuple[Any, ...]], models: Mapping[str, str]

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from sqlalchemy import text
 
+from monitor.core.delay_cells import DelayCells
 from monitor.core.panes import Cells
 from monitor.core.policies import Policy
 from monitor.store.ingest import Batch, DeadLetter, Flush, IngestStore
@@ -194,7 +195,7 @@ def test_old_rows_are_forgotten_and_a_restart_forgets_the_same(
 
 
 def nothing() -> Flush:
-    return Flush((0,), Cells.empty(), Counter())
+    return Flush((0,), Cells.empty(), DelayCells.empty(), Counter())
 
 
 def test_a_worker_that_lost_its_partition_can_write_nothing(engine: Engine) -> None:

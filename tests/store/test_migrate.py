@@ -47,8 +47,8 @@ def test_every_table_view_and_column_says_what_it_holds(any_postgres_url: str) -
     assert rows(any_postgres_url, UNCOMMENTED) == []
     views = rows(any_postgres_url, "SELECT viewname FROM pg_views WHERE schemaname = 'audit'")
     assert {name for (name,) in views} == {
-        "alerts", "baseline_decisions", "baselines", "changes", "dead_letters", "evaluations",
-        "gaps", "notifications", "panes", "policies",
+        "alerts", "baseline_decisions", "baselines", "changes", "dead_letters", "delays",
+        "evaluations", "gaps", "notifications", "panes", "policies",
     }  # fmt: skip
 
 

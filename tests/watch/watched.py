@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import text
 
+from monitor.core.policies import Unlabelled
+from monitor.store.delays import delay_columns
 from monitor.store.history import HistoryStore
 from monitor.store.packing import pack
 from monitor.store.panes import PaneStore
@@ -61,17 +63,19 @@ class Watched:
             connection.execute(
                 text(
                     "INSERT INTO calmon.series (series_id, model, version, claim, segment, pane_s, "
-                    "label_horizon_s, correction_horizon_s, rule, low, high) "
+                    "label_horizon_s, correction_horizon_s, unlabelled_negative, rule, low, high) "
                     "OVERRIDING SYSTEM VALUE "
-                    "VALUES (:i, :m, :v, :c, :s, :pane, :horizon, :correction, 0, 1, 1)"
+                    "VALUES (:i, :m, :v, :c, :s, :pane, :horizon, :correction, :negative, 0, 1, 1)"
                 ),
                 [
                     {"i": index, "m": one.model, "v": one.version, "c": one.claim, "s": one.segment}
                     | dict(zip(("pane", "horizon", "correction"), seconds, strict=True))
+                    | {"negative": policy.unlabelled is Unlabelled.NEGATIVE}
                     for index, one in counted.named.items()
                 ],
             )
             cells = {"key": counted.cells.key, "sums": counted.cells.sums}
+            cells |= delay_columns(counted.delays)
             connection.execute(
                 text("INSERT INTO calmon.bin_delta (payload, tallies) VALUES (:p, '[]')"),
                 {"p": pack(cells)},
@@ -95,6 +99,11 @@ class Watched:
             lambda _: [("console", "stdout")],
         )
         self.watcher = Watcher(PaneStore(self.engine), HistoryStore(self.engine), settings)
+
+    @property
+    def panes(self) -> PaneStore:
+        """The counts."""
+        return PaneStore(self.engine)
 
     def tick(self, at: datetime) -> list[Judged]:
         """A tick when the streams were read up to event time `at`."""

@@ -1,0 +1,162 @@
+"""What rows of the join add to the counts, and what a change of them adds or takes away.
+
+Guarantees: cells = contribution after - contribution before, for bins and delays alike, so
+duplicates, early labels, corrections and retractions need no case of their own. Must never: change
+a row.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from monitor.core.bins import N_SUMS, bin_index, row_sums
+from monitor.core.claims import outcomes
+from monitor.core.delay_cells import DelayCells, delay_key
+from monitor.core.join_rows import NO_TIME
+from monitor.core.panes import Cells, cell_key, pane_start_s
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from monitor.core.join_rows import JoinRows
+    from monitor.core.series_table import SeriesTable
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Standing:
+    """What rows add to the counts: predictions, on-time labels, and labels past the horizon.
+
+    Arrays have one element a row. label and late_label are NaN, and their times NO_TIME, where
+    there is none; a NaN late label with a time is a retraction.
+    """
+
+    predicted: NDArray[np.bool_]
+    label_ms: NDArray[np.int64]
+    label: NDArray[np.float64]
+    late_ms: NDArray[np.int64]
+    late_label: NDArray[np.float64]
+
+    @property
+    def late(self) -> NDArray[np.bool_]:
+        """Whether a label past the horizon is in force."""
+        return np.asarray(self.late_ms != NO_TIME)
+
+
+def standing(held: JoinRows, rows: NDArray[np.int64]) -> Standing:
+    """What these rows add to the counts now: copies, which an update leaves alone."""
+    predicted = held.series[rows] >= 0
+    label_ms, label = held.labels.get(rows)
+    return Standing(predicted, label_ms, np.where(predicted, label, np.nan), *held.late.get(rows))
+
+
+def equal(
+    one: NDArray[np.float64] | float, other: NDArray[np.float64] | float
+) -> NDArray[np.bool_]:
+    """Whether two labels are the same; two retractions (NaN) are."""
+    return np.asarray((one == other) | (np.isnan(one) & np.isnan(other)))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Difference:
+    """What `rows` add now, less what they added `before`, as cells of bins and of delays."""
+
+    table: SeriesTable
+    held: JoinRows
+    rows: NDArray[np.int64]
+    before: Standing
+    after: Standing
+
+    def cells(self) -> Cells:
+        """Change of the bins."""
+        before, after = self.before, self.after
+        new = after.predicted & ~before.predicted
+        on_time = np.flatnonzero(new | ~equal(before.label, after.label))
+        sums = self._label_sums(after.label, after.predicted, on_time)
+        sums -= self._label_sums(before.label, before.predicted, on_time)
+        sums[:, 0] = new[on_time]
+        key = self._cell_keys(on_time, late=False)
+        if not (before.late.any() or after.late.any()):
+            return Cells.of(key, sums)
+        late = np.flatnonzero(before.late | after.late)
+        late_sums = self._late_sums(after, late) - self._late_sums(before, late)
+        return Cells.of(
+            np.concatenate([key, self._cell_keys(late, late=True)]),
+            np.concatenate([sums, late_sums]),
+        )
+
+    def delays(self) -> DelayCells:
+        """Change of the labels' delays."""
+        before, after = self.before, self.after
+        changed = (before.label_ms != after.label_ms) | ~equal(before.label, after.label)
+        plus = self._delay_keys(after.label_ms, after.label, changed, late=False)
+        minus = self._delay_keys(before.label_ms, before.label, changed, late=False)
+        if not (len(minus) or before.late.any() or after.late.any()):
+            return DelayCells.of(plus)
+        added, taken = [plus], [minus]
+        for now, into, out_of in ((after, added, taken), (before, taken, added)):
+            into.append(self._delay_keys(now.late_ms, now.late_label, now.late, late=True))
+            out_of.append(self._delay_keys(now.label_ms, now.label, now.late, late=True))
+        signs = np.repeat([1, -1], [sum(map(len, added)), sum(map(len, taken))])
+        return DelayCells.of(np.concatenate([*added, *taken]), signs)
+
+    def _late_sums(self, now: Standing, late: NDArray[np.intp]) -> NDArray[np.int64]:
+        """What labels past the horizon add to what their on-time labels added."""
+        everything = self._label_sums(now.late_label, now.late, late)
+        return everything - self._label_sums(now.label, now.late, late)
+
+    def _label_sums(
+        self, label: NDArray[np.float64], counted: NDArray[np.bool_], chosen: NDArray[np.intp]
+    ) -> NDArray[np.int64]:
+        """What the labels of the chosen rows add to their cells; nothing where not `counted`.
+
+        A NaN label adds nothing either, or is a negative where the series says so.
+        """
+        sums = np.zeros((len(chosen), N_SUMS), dtype=np.int64)
+        answered = ~np.isnan(label[chosen])
+        if self.table.any_unlabelled_negative:
+            answered |= self.table.unlabelled_negative[self.held.series[self.rows[chosen]]]
+        with_label = np.flatnonzero(answered & counted[chosen])
+        if len(with_label):
+            labelled = self.rows[chosen[with_label]]
+            outcome = self._outcomes(labelled, label[chosen[with_label]])
+            everywhere = np.ones(len(labelled), dtype=np.bool_)
+            sums[with_label] = row_sums(self.held.score[labelled], everywhere, outcome)
+            sums[:, 0] = 0
+        return sums
+
+    def _outcomes(self, rows: NDArray[np.int64], label: NDArray[np.float64]) -> NDArray[np.bool_]:
+        series, table = self.held.series[rows], self.table
+        return outcomes(table.rule[series], table.low[series], table.high[series], label)
+
+    def _cell_keys(self, chosen: NDArray[np.intp], *, late: bool) -> NDArray[np.int64]:
+        rows = self.rows[chosen]
+        series = self.held.series[rows]
+        return cell_key(
+            series,
+            pane_start_s(self.held.ts_ms[rows], self.table.pane_s[series]),
+            np.full(len(rows), late),
+            bin_index(self.held.score[rows]),
+        )
+
+    def _delay_keys(
+        self,
+        label_ms: NDArray[np.int64],
+        label: NDArray[np.float64],
+        chosen: NDArray[np.bool_],
+        *,
+        late: bool,
+    ) -> NDArray[np.int64]:
+        """Cells of the chosen rows' labels; none for a row without a label."""
+        with_label = np.flatnonzero(chosen & ~np.isnan(label))
+        rows = self.rows[with_label]
+        series, predicted_ms = self.held.series[rows], self.held.ts_ms[rows]
+        return delay_key(
+            series,
+            pane_start_s(predicted_ms, self.table.delay_pane_s[series]),
+            late,
+            self._outcomes(rows, label[with_label]),
+            label_ms[with_label] - predicted_ms,
+        )
