@@ -49,7 +49,7 @@ def test_a_cutoff_does_not_move_back_when_a_worker_takes_a_partition_that_lags(
     assert world.cutoffs(2) == {"m0": DAY_MS - CORRECTION_S * 1000}
     while world.watcher.fold():
         pass
-    cells, tallies = world.expected()
+    cells, _, tallies = world.expected()
     assert tallies["unmatched_label", "m0", None] == 1
     assert world.known_tallies() == tallies
     assert world.known_cells() == cells

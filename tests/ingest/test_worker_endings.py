@@ -72,7 +72,7 @@ def assert_durable(world: World, *, flushed: bool) -> None:
     waiting = world.unflushed()
     while world.watcher.fold():
         pass
-    cells, tallies = world.expected()
+    cells, _, tallies = world.expected()
     assert world.known_cells(waiting.cells) == cells
     assert world.known_tallies() + world.named(waiting.tallies) == tallies
     assert not world.unread()
