@@ -38,6 +38,7 @@ from monitor.core.policies import (
     NamedPeriod,
     Policy,
     Unlabelled,
+    WobbleRule,
 )
 
 MOST_LABELS = 1_000_000_000
@@ -269,6 +270,13 @@ class PolicyKeys(Keys):
         "Who looks for changes: `e_process`, `adwin`, `page_hinkley`, `kswin`. With `e_process` "
         "only it raises alerts, and the others' findings stand beside it.",
         example="[e_process, adwin]",
+    )
+    wobble: Annotated[WobbleRule, Field(strict=False)] = _key(
+        DEFAULT.wobble,
+        "What whole cohorts may do in common without a drift: wobble each by itself "
+        "(`independent`), or follow a level that lives on, as with seasons (`hidden_level`: slower "
+        "to find a change of level); `auto` tests the baseline.",
+        example="hidden_level",
     )
     restart_on: Annotated[
         tuple[Annotated[ChangeKind, Field(strict=False)], ...],

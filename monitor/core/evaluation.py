@@ -36,7 +36,7 @@ from monitor.core.folding import (
 )
 from monitor.core.halves import halves
 from monitor.core.metrics import metrics, reliability_bins
-from monitor.core.policies import DetectorName, FirstLabels
+from monitor.core.policies import DetectorName, FirstLabels, WobbleRule
 from monitor.core.recalibration import best_repair
 from monitor.core.restarts import restart_words
 from monitor.core.score_shift import measure_score_shift
@@ -49,6 +49,7 @@ from monitor.core.verdicts import (
     Repair,
     Status,
     Verdict,
+    WobbleFound,
     WrongBin,
     rfc3339,
 )
@@ -265,6 +266,7 @@ def _evidence(state: SeriesState, window: BinCounts) -> Evidence:
         ),
         score_shift=score_shift(state),
         selection=_selection(state, window),
+        wobble=_wobble(state),
         raised_by=None if state.alarm is None else str(state.alarm.raised_by),
         opinions=tuple(
             Opinion(
@@ -294,6 +296,20 @@ def _direction(
     shown = found is Direction.IMPROVED or now.ece_debiased_low > 0
     shown = shown and not moves_labels(delays)
     return found if shown or state.alarm is not None else None
+
+
+def _wobble(state: SeriesState) -> WobbleFound | None:
+    """The form of wobble that the detector goes by, and why."""
+    memory = state.memory
+    if memory is None or state.resting is None:
+        return None
+    form = WobbleRule.HIDDEN_LEVEL if state.resting.has_hidden_level else WobbleRule.INDEPENDENT
+    reason = memory.reason
+    if state.policy.wobble is not WobbleRule.AUTO:
+        reason = f"{reason} The policy asks for {form.replace('_', ' ')}."
+    return WobbleFound(
+        str(form), str(memory.memory), memory.p_value, memory.lag_1, memory.weekly, reason
+    )
 
 
 def _standing(state: SeriesState) -> tuple[float | None, int | None]:

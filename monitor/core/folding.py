@@ -17,10 +17,18 @@ import numpy as np
 
 from monitor.core import second_opinions
 from monitor.core.arrival import COMPLETE
+from monitor.core.autocorrelation import find_memory
 from monitor.core.bins import BinCounts
 from monitor.core.label_delays import NOTHING_SEEN, SeenDelays, arrival_of
 from monitor.core.metrics import metrics
-from monitor.core.policies import DetectorName, FirstLabels, NamedPeriod, Policy, Unlabelled
+from monitor.core.policies import (
+    DetectorName,
+    FirstLabels,
+    NamedPeriod,
+    Policy,
+    Unlabelled,
+    WobbleRule,
+)
 from monitor.core.sequential import Detector
 from monitor.core.shift import Shift, measure_shift
 
@@ -28,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from monitor.core.arrival import Arrival
+    from monitor.core.autocorrelation import Autocorrelation
     from monitor.core.claims import Series
     from monitor.core.delays import DelayCounts
     from monitor.core.second_opinions import SecondOpinion
@@ -108,7 +117,7 @@ class SeriesState:
     baseline left it; detector: as it is now. window: newest cohorts, as in `_window`. labels_seen:
     labels fed to the detector since the baseline. predicted_until_s: end of the newest cohort with
     a prediction. restart: what the baseline was last started again by. opinions: the policy's
-    second opinions. delays: of all cohorts so far.
+    second opinions. delays: of all cohorts so far. memory: what the baseline shows of its wobble's.
     """
 
     series: Series
@@ -126,6 +135,7 @@ class SeriesState:
     restart: Restart | None = None
     delays: SeenDelays = NOTHING_SEEN
     opinions: tuple[SecondOpinion, ...] = ()
+    memory: Autocorrelation | None = None
 
 
 def moment(epoch_s: int) -> datetime:
@@ -258,7 +268,12 @@ def _collected(state: SeriesState, cohort: Cohort) -> SeriesState:
 
 
 def _pinned(state: SeriesState, baseline: Baseline) -> SeriesState:
-    detector = Detector.from_baseline([c.counts for c in baseline.cohorts])
+    cohorts, rule = [c.counts for c in baseline.cohorts], state.policy.wobble
+    detector = Detector.from_baseline(cohorts)
+    memory = find_memory(detector, [(c.start_s, c.counts) for c in baseline.cohorts])
+    lives_on = memory.has_memory if rule is WobbleRule.AUTO else rule is WobbleRule.HIDDEN_LEVEL
+    if lives_on:
+        detector = Detector.from_baseline(cohorts, hidden_level=True)
     counts = baseline.counts
     return replace(
         state,
@@ -269,6 +284,7 @@ def _pinned(state: SeriesState, baseline: Baseline) -> SeriesState:
         collecting=(),
         restart=baseline.restart,
         opinions=_asked(state.policy, detector),
+        memory=memory,
     )
 
 

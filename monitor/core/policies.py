@@ -41,6 +41,18 @@ class Unlabelled(StrEnum):
     NEGATIVE = "negative"
 
 
+class WobbleRule(StrEnum):
+    """What whole cohorts may do in common without a drift.
+
+    auto: as a test of the baseline finds; independent: each cohort has a shock of its own;
+    hidden_level: a level lives on from cohort to cohort.
+    """
+
+    AUTO = "auto"
+    INDEPENDENT = "independent"
+    HIDDEN_LEVEL = "hidden_level"
+
+
 @dataclass(frozen=True, slots=True)
 class FirstLabels:
     """Baseline: the first sealed cohorts of a version, until they hold `labels` labels."""
@@ -70,6 +82,7 @@ class Policy:
     sample_rate: share of the predictions that is counted, chosen by a hash of their id.
     detectors: who is asked. The e-process alone raises alarms where it is among them, and the
     others stand beside it in the evidence; without it any of the others raises them.
+    wobble: what cohorts may do in common without a drift.
     restart_on: kinds of change events after which a model's baselines are collected anew.
     alarm_at: threshold A of the e-detector, in labels: average run length to a false alarm >= A.
     """
@@ -87,6 +100,7 @@ class Policy:
     min_coverage: float = 0.2
     alarm_at: float = 1e6
     detectors: tuple[DetectorName, ...] = (DetectorName.E_PROCESS,)
+    wobble: WobbleRule = WobbleRule.AUTO
     restart_on: tuple[ChangeKind, ...] = (ChangeKind.RECALIBRATION,)
     segments: tuple[str, ...] = ()
     sample_rate: float = 1.0

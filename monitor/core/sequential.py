@@ -137,6 +137,11 @@ class Detector:
         return expected_sd(self.wobble, self.known)
 
     @property
+    def has_hidden_level(self) -> bool:
+        """Whether the wobble is taken to live on from cohort to cohort."""
+        return isinstance(self.wobble, HiddenLevel)
+
+    @property
     def changed_since_s(self) -> int:
         """Start of the cohort where the strongest bet's change most likely began."""
         return int(self.since_s[np.argmax(self.bets.log_weights + self.log_r)])

@@ -30,6 +30,7 @@ from monitor.core.verdicts import (
     Restart,
     Status,
     Verdict,
+    WobbleFound,
     WrongBin,
 )
 
@@ -91,6 +92,7 @@ def evidence_from_json(raw: Json) -> Evidence:
         score_shift=_maybe_flat(raw, "score_shift", ScoreShift),
         selection=_maybe_flat(raw, "selection", Selection),
         ranking=_maybe_flat(raw, "ranking", Ranking),
+        wobble=_maybe_flat(raw, "wobble", WobbleFound),
         estimates=_maybe_flat(raw, "estimates", Estimates),
         wrong_bins=tuple(
             WrongBin(

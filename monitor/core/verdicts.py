@@ -190,6 +190,22 @@ class WrongBin:
 
 
 @dataclass(frozen=True, slots=True)
+class WobbleFound:
+    """What whole cohorts are taken to do in common without a drift, and what the baseline shows.
+
+    form: `independent` or `hidden_level`; memory: a `Memory` of `autocorrelation.py` with the
+    test's p_value and the estimated autocorrelations of the shocks; NaN where not decided.
+    """
+
+    form: str
+    memory: str
+    p_value: float
+    lag_1: float
+    weekly: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """Why a verdict says what it says.
 
@@ -207,7 +223,7 @@ class Evidence:
     selection: labelled against unlabelled ones of the window. Both None where there is too little.
     ranking: whether the window's scores tell outcomes apart; estimates: its calibration error by
     other definitions, for a drift alone; wrong_bins: the largest error first, and worst_bins are
-    the first three of them.
+    the first three of them. wobble: what sigma is the size of.
     """
 
     e_value: float | None
@@ -240,6 +256,7 @@ class Evidence:
     estimates: Estimates | None = None
     wrong_bins: tuple[WrongBin, ...] = ()
     delays: DelayEvidence | None = None
+    wobble: WobbleFound | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ SDS = (0.04, 0.08, 0.16, 0.32, 0.64)
 """Standard deviations of the level in the long run, in logits."""
 TAIL_SHARE, TAIL_FACTOR = 0.05, 3.0
 """Share of the level's moves that are wider, and by how much."""
-TEMPER = 0.3
+TEMPER = 0.7
 """Power of the baseline's evidence on each model: what held there may not hold quite so later."""
 
 

@@ -24,6 +24,11 @@ def honest(z: NDArray[np.float64]) -> NDArray[np.float64]:
     return z
 
 
+def lifted(level: float) -> Truth:
+    """The map of a calibrated model whose outcomes are all shifted by `level` logits."""
+    return lambda z: z + level
+
+
 def counts(  # noqa: PLR0913  # each is one property of a stream, all but two by keyword
     rng: np.random.Generator,
     n: int,

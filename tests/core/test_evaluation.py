@@ -14,9 +14,9 @@ from monitor.core.estimates import estimates, ranking
 from monitor.core.evaluation import judge
 from monitor.core.folding import Cohort, SeriesState, begin, merged, step
 from monitor.core.metrics import metrics, reliability_bins
-from monitor.core.policies import FirstLabels, NamedPeriod, Policy
+from monitor.core.policies import FirstLabels, NamedPeriod, Policy, WobbleRule
 from monitor.core.verdicts import Cause, Direction, Status
-from tests.core.streams import DAY_S, counts, days, honest
+from tests.core.streams import DAY_S, counts, days, honest, lifted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -310,3 +310,36 @@ def test_evidence_of_a_policy_with_another_horizon_has_the_same_window() -> None
     slow = before(30, policy=replace(POLICY, label_horizon=timedelta(days=20)))
 
     assert judge(slow, at(50)).window_end_at == at(30)
+
+
+@pytest.mark.parametrize(
+    ("season", "rule", "form", "memory", "words"),
+    [
+        (0.0, WobbleRule.AUTO, "independent", "none", "independently of one another."),
+        (0.3, WobbleRule.AUTO, "hidden_level", "slow", "as with a season or a trend."),
+        (0.3, WobbleRule.INDEPENDENT, "independent", "slow", "The policy asks for independent."),
+        (0.0, WobbleRule.HIDDEN_LEVEL, "hidden_level", "none", "asks for hidden level."),
+    ],
+)
+def test_the_wobble_is_what_the_baseline_shows_or_the_policy_says(
+    season: float, rule: WobbleRule, form: str, memory: str, words: str
+) -> None:
+    policy = Policy(baseline=FirstLabels(15_000), wobble=rule)
+    rng = np.random.default_rng(8)
+    level = season * np.sin(2 * np.pi * np.arange(64) / 60)
+    cohorts = [counts(rng, 250, lifted(u)) for u in level.tolist()]
+
+    state = fold(begin(SERIES, policy), days(cohorts))
+
+    found = judged(state).evidence.wobble
+    assert found is not None
+    assert (found.form, found.memory) == (form, memory)
+    assert found.reason.endswith(words)
+
+
+def test_a_short_baseline_cannot_tell_a_memory_and_counts_as_without() -> None:
+    found = judged(before(6)).evidence.wobble
+
+    assert found is not None
+    assert (found.form, found.memory) == ("independent", "insufficient")
+    assert math.isnan(found.p_value)
