@@ -64,8 +64,8 @@ RIVALS: tuple[Contestant, ...] = tuple(
     for name, (first, module) in FIRST_ALARMS.items()
 )
 ALL_MODES = tuple(
-    Contestant(name, ours.judge_with(mode), (f"{PACKAGE}.ours", *modules), OURS)
-    for name, (mode, modules) in ours.MODES.items()
+    Contestant(name, ours.judge_with(mode), (f"{PACKAGE}.ours",), OURS)
+    for name, mode in ours.MODES.items()
 )
 DESIGNS = ALL_MODES[:1]
 """The default alone: where no day wobbles, the other modes are not looked at."""

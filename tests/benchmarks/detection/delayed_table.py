@@ -36,7 +36,6 @@ HORIZON_S = 7 * DAY_S
 POSITIVE_S, NEGATIVE_S = 2 * DAY_S, 7 * DAY_S
 LONGEST_S = 60 * DAY_S
 BATCH = 250
-A = {"1e6": 1e6, "4e6": 4e6}
 
 
 @dataclass(frozen=True)
@@ -92,19 +91,19 @@ def in_arrival_order(stream: Arrivals) -> Result:
     later = np.arange(len(stream.score)) >= A_DAY * BASELINE_DAYS
     order = np.flatnonzero(later)[np.argsort((stream.predicted_s + stream.delay_s)[later])]
     batches = cohorts(stream.score[order], stream.outcome[order], BATCH)
-    return ours.firsts(complete(stream), batches, A)
+    return ours.firsts(complete(stream), batches)
 
 
 def without_offset(stream: Arrivals) -> Result:
     """Days at the horizon against the complete baseline."""
-    return ours.firsts(complete(stream), sealed(stream), A)
+    return ours.firsts(complete(stream), sealed(stream))
 
 
 def with_null_offset(stream: Arrivals) -> Result:
     """The same, with log(F1 / F0), estimated on the baseline's delays, added to the null."""
     offset = null_offset(known_delays(stream), HORIZON_S)
     arrival = Arrival(offset.on_time_positive, offset.on_time_negative, se=offset.se)
-    return ours.firsts(complete(stream), sealed(stream), A, arrival)
+    return ours.firsts(complete(stream), sealed(stream), arrival=arrival)
 
 
 def known_delays(stream: Arrivals) -> DelayCounts:
@@ -116,7 +115,7 @@ def known_delays(stream: Arrivals) -> DelayCounts:
 def sealed_baseline(stream: Arrivals) -> Result:
     """The baseline's days at the horizon too."""
     start = days(stream, 0, BASELINE_DAYS, stream.on_time)
-    return ours.firsts(Detector.from_baseline(start), sealed(stream), A)
+    return ours.firsts(Detector.from_baseline(start), sealed(stream))
 
 
 def unlabelled_negative(stream: Arrivals) -> list[BinCounts]:
@@ -127,7 +126,7 @@ def unlabelled_negative(stream: Arrivals) -> list[BinCounts]:
 
 def implicit(stream: Arrivals) -> Result:
     """Implicit negatives against the complete baseline."""
-    return ours.firsts(complete(stream), unlabelled_negative(stream), A)
+    return ours.firsts(complete(stream), unlabelled_negative(stream))
 
 
 def implicit_with_null(stream: Arrivals) -> Result:
@@ -137,7 +136,7 @@ def implicit_with_null(stream: Arrivals) -> Result:
     on_time = offset.on_time_positive
     se = float(np.sqrt((1 - on_time) / (n1 * on_time)))
     arrival = Arrival(on_time, unlabelled_negative=True, se=se)
-    return ours.firsts(complete(stream), unlabelled_negative(stream), A, arrival)
+    return ours.firsts(complete(stream), unlabelled_negative(stream), arrival=arrival)
 
 
 WAYS: dict[str, Callable[[Arrivals], Result]] = {
@@ -164,10 +163,10 @@ ROWS = (
 def markdown(results: Results) -> Iterator[str]:
     """False alarms of each way."""
     yield from ("", "#### Delayed labels of a calibrated model: any alarm in 400 days", "")
-    yield "| way | runs | A = 1e6 | A = 4e6 |"
-    yield "|---|--:|---|---|"
+    yield f"| way | runs | {' | '.join(f'A = {key}' for key in ours.THRESHOLDS)} |"
+    yield "|---|--:|" + "---|" * len(ours.THRESHOLDS)
     row = ROWS[0]
     for contestant in row.contestants:
         known = results.of(row, contestant)
-        cells = " | ".join(share([r[key] is not None for r in known]) for key in A)
+        cells = " | ".join(share([r[key] is not None for r in known]) for key in ours.THRESHOLDS)
         yield f"| {contestant.name} | {len(known)} | {cells} |"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tests.benchmarks.detection import contestants
 from tests.benchmarks.detection.contest import OURS, Row
-from tests.benchmarks.detection.ours import THRESHOLDS
+from tests.benchmarks.detection.ours import ALARM, THRESHOLDS
 from tests.benchmarks.detection.streams import CHANGES, NULLS, Setting
 from tests.benchmarks.detection.summary import delay, share, share_alone, within
 
@@ -61,7 +61,11 @@ def lines_of(
 def variants(contestant: Contestant) -> list[tuple[str, str]]:
     """Suffix of the name, and where the result stands."""
     if contestant.who == OURS:
-        return [(f", A = {key}", key) for key in THRESHOLDS]
+        return [
+            (f", A = {key}{', shift > .02' if suffix else ''}", key + suffix)
+            for suffix in ("", ALARM)
+            for key in THRESHOLDS
+        ]
     return [("", "first")]
 
 

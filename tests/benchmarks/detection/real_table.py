@@ -65,8 +65,8 @@ def running_on(make: Callable[[], Drift], signal: Callable[[Floats, Bools], Floa
     return judge
 
 
-def batched(mode: ours.Mode) -> FirstAlarm:
-    """First alarm of this design in batches."""
+def batched(mode: ours.Mode, key: str) -> FirstAlarm:
+    """First evidence, or alarm, of this design in batches."""
 
     def first(score: Floats, outcome: Bools, n_baseline: int) -> int | None:
         detector = mode(cohorts(score[:n_baseline], outcome[:n_baseline], BATCH))
@@ -75,8 +75,7 @@ def batched(mode: ours.Mode) -> FirstAlarm:
             for at in range(n_baseline, len(score) - BATCH + 1, BATCH)
             for counts in cohorts(score[at : at + BATCH], outcome[at : at + BATCH], BATCH)
         )
-        found: int | None = ours.firsts(detector, later, A)["1e6"]
-        return found
+        return ours.firsts(detector, later, A)[key]
 
     return first
 
@@ -107,8 +106,9 @@ def _backtest(folder: str) -> Result:
 
 
 OURS_ON_REAL = tuple(
-    Contestant(name, restarted(batched(mode)), (__name__, *of), OURS)
-    for name, (mode, of) in ours.MODES.items()
+    Contestant(f"{name}{told}", restarted(batched(mode, f"1e6{suffix}")), (__name__,), OURS)
+    for suffix, told in (("", ""), (ours.ALARM, ", shift > .02"))
+    for name, mode in ours.MODES.items()
 )
 PRODUCT = Contestant("calmon backtest", backtest, (__name__, "monitor.cli"), OURS)
 RESTARTED = tuple(
