@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 SOAK = os.environ.get("SOAK") == "1"
 SEED = int(os.environ.get("FAULT_SEED") or (secrets.randbits(32) if SOAK else 20_261_124))
-EXAMPLES, STEPS = (50, 60) if SOAK else (45, 40)
+EXAMPLES, STEPS = (20, 60) if SOAK else (45, 40)
 SOAK_MINUTES = float(os.environ.get("SOAK_MINUTES", "30"))
 SETTINGS = settings(
     max_examples=EXAMPLES,
