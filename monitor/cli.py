@@ -21,6 +21,7 @@ from monitor.core.bins import BinCounts
 from monitor.core.claims import Series
 from monitor.core.policies import Policy
 from monitor.core.reports import series_report
+from monitor.ingest.change_files import read_changes
 from monitor.ingest.consumer import KafkaUnavailable
 from monitor.ingest.files import FileError, read_labels, read_predictions, read_scored, with_models
 from monitor.ingest.replay import PublishError, arrival_order, producer, publish
@@ -172,16 +173,21 @@ def replay(
 
 
 @app.command()
-def backtest(
+def backtest(  # noqa: PLR0913  # one parameter an option
     predictions: Predictions,
     labels: Labels,
     policy: PolicyPath = None,
+    changes: Annotated[
+        Path | None, typer.Option(help="Change events, a JSON object a line, as on the topic.")
+    ] = None,
+    *,
     as_json: AsJson = False,
     by_version: Annotated[bool, typer.Option("--by-version", help="A report a version.")] = False,
 ) -> None:
     """Say which alerts would have fired: the monitor over two files, without servers."""
     policy_for = _policies(policy)
-    counted, given, alerts = backtests.backtest(_events(predictions, labels), policy_for)
+    announced = [] if changes is None else read_changes(changes)
+    counted, given, alerts = backtests.backtest(_events(predictions, labels), policy_for, announced)
     reports = backtests.series_reports(counted, by_version=by_version)
     if as_json:
         shown = {"series": reports, "alerts": [alert.as_json() for alert in alerts]}

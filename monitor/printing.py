@@ -22,6 +22,7 @@ from rich.progress import (
 from rich.table import Table
 
 from monitor.core.reports import report_table
+from monitor.core.restarts import restart_words
 from monitor.core.verdicts import rfc3339
 
 if TYPE_CHECKING:
@@ -105,11 +106,20 @@ def print_backtest(
         console.print(
             f"\n{_named(episode.series.model, episode.series.version)}{where}: "
             f"{episode.direction}, by the {episode.cause}\n"
-            f"  {rfc3339(episode.fired_at)} to {until}\n  {alert.verdict.reason}",
+            f"  {rfc3339(episode.fired_at)} to {until}\n  {alert.verdict.reason}"
+            f"{_end(alert)}",
             highlight=False,
             markup=False,
             soft_wrap=True,
         )
+
+
+def _end(alert: BacktestAlert) -> str:
+    """Why an episode ended, where it was not by itself."""
+    restart = alert.ended.evidence.restart if alert.ended is not None else None
+    if restart is None or restart.taken_at <= alert.episode.fired_at:
+        return ""
+    return f"\n  Ended by {restart_words(restart)}."
 
 
 def status_json(history: HistoryStore, panes: PaneStore) -> Json:

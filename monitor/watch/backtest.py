@@ -76,10 +76,11 @@ class Counted:
 
 @dataclass(frozen=True, slots=True)
 class BacktestAlert:
-    """One episode: the verdict that fired it, and when and why it was resolved, if it was."""
+    """One episode: the verdict that fired it, and the one and the reason that ended it, if any."""
 
     episode: Episode
     verdict: Verdict
+    ended: Verdict | None = None
     resolved_by: str | None = None
 
     def as_json(self) -> dict[str, object]:
@@ -209,7 +210,9 @@ def _alerts(given: list[Judged]) -> list[BacktestAlert]:
             fired[episode.episode_id] = BacktestAlert(episode, judged.verdict)
         elif judged.decision.alert is AlertKind.RESOLVED:
             verdict = fired[episode.episode_id].verdict
-            fired[episode.episode_id] = BacktestAlert(episode, verdict, judged.decision.reason)
+            fired[episode.episode_id] = BacktestAlert(
+                episode, verdict, judged.verdict, judged.decision.reason
+            )
     return list(fired.values())
 
 
