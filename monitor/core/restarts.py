@@ -87,8 +87,12 @@ def restarted(state: SeriesState, said: Announcement) -> SeriesState:
     for cohort in known:
         if cohort.start_s >= since_at.timestamp():
             fresh = step(fresh, cohort)
+    # How late labels come is the stream's, whatever it is compared with.
     return replace(
-        fresh, seen_until_s=state.seen_until_s, predicted_until_s=state.predicted_until_s
+        fresh,
+        seen_until_s=state.seen_until_s,
+        predicted_until_s=state.predicted_until_s,
+        delays=state.delays,
     )
 
 

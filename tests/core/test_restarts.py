@@ -21,6 +21,7 @@ from monitor.core.restarts import (
     restarted,
 )
 from monitor.core.verdicts import Status
+from tests.core.delayed import Stream
 from tests.core.streams import DAY_S, counts, days, honest
 
 if TYPE_CHECKING:
@@ -198,3 +199,12 @@ def test_the_time_it_was_taken_stands_in_the_evidence() -> None:
     restart = restarted(DRIFTED, late).restart
     assert restart is not None
     assert (restart.happened_at, restart.taken_at) == (at(20), late.taken_at)
+
+
+def test_how_late_labels_come_outlives_a_restart() -> None:
+    """It is the stream's; a process that begins with the new baseline reads all cohorts again."""
+    cohorts = Stream().cohorts(np.random.default_rng(9), 12)
+    state = fold(begin(SERIES, POLICY), cohorts[:9])
+    after = restarted(state, told(RESET, 5))
+    assert after.delays is state.delays
+    assert after.delays.reference
