@@ -27,7 +27,7 @@ from monitor.core.calibration_map import (
 )
 from monitor.core.logistic import sigmoid
 from monitor.core.shock import LevelLikelihood, sigma_chances
-from monitor.core.wobble import HiddenLevel, IidShock, Wobble, expected_sd
+from monitor.core.wobble import CHANCE_MIN, HiddenLevel, IidShock, Wobble, expected_sd
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,8 +46,6 @@ LOCAL_SHARE = 0.15
 WEIGHT_MIN = 1e-12
 LOG_FLOOR = -50.0
 """Log likelihood of a state of the wobble against the best one, at the least, by one cohort."""
-CHANCE_MIN = 1e-100
-"""Of a state: none is ever ruled out for good."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +89,7 @@ class Detector:
     shape (bets, d), with the posterior's precision. log_r: log Shiryaev-Roberts statistic in
     labels, (bets,); shares: of the wobble's states in it, (bets, states). log_best: log of its
     largest single term, whose change would have begun with the cohort at since_s (epoch seconds).
+    waiting: what the newest cohorts say of the wobble and is not known yet.
     """
 
     knots: NDArray[np.float64]
@@ -103,6 +102,7 @@ class Detector:
     shares: NDArray[np.float64]
     log_best: NDArray[np.float64]
     since_s: NDArray[np.int64]
+    waiting: tuple[NDArray[np.float64], ...] = ()
 
     @classmethod
     def from_baseline(cls, cohorts: Sequence[BinCounts], *, hidden_level: bool = False) -> Self:
@@ -169,10 +169,10 @@ class Detector:
     ) -> Detector:
         """Score one whole cohort, then learn it if log M is still below `learn_below`.
 
-        For each bet, N <- T(N + n known) L and known <- T(known) L0 over the states of the wobble,
-        T its moves, L and L0 the cohort's likelihoods under the bet and under "nothing changed";
-        R is the sum of N over that of known: R <- (R + n) L / L0 where there is one state. A change
-        that has shown itself is not learned, so that it is not taken for the map or for wobble.
+        R <- (R + n) L / L0 for each bet, L and L0 the cohort's likelihoods under the bet and under
+        "nothing changed", averaged over the states of the wobble: those that the bet carries along,
+        and those that are known. A change that has shown itself is not learned, so that it is not
+        taken for the map or for wobble.
         arrival: labels that came in time, where the map is of complete labels.
         """
         cells = Cells.of([counts])
@@ -187,12 +187,12 @@ class Detector:
         before = np.logaddexp(self.log_r, log_n)
         old, new = np.exp(self.log_r - before), np.exp(log_n - before)
         wide = (-1, *[1] * self.known.ndim)
-        started = old.reshape(wide) * self.shares + new.reshape(wide) * self.known
+        carried = self.wobble.carried(self.shares, self.known)
+        started = old.reshape(wide) * carried + new.reshape(wide) * self.known
         shares = np.maximum(self.wobble.moved(started) * likelihood[1:], CHANCE_MIN)
         known = self.wobble.moved(self.known)
-        now = np.maximum(known * likelihood[0], CHANCE_MIN)
         total = shares.reshape(len(shares), -1).sum(axis=1)
-        gain = top[1:] - top[0] + np.log(total) - np.log(now.sum())
+        gain = top[1:] - top[0] + np.log(total) - np.log((known * likelihood[0]).sum())
         scored = replace(
             self,
             means=means,
@@ -204,7 +204,7 @@ class Detector:
         )
         if scored.log_m >= learn_below:
             return scored
-        return scored._learned(seen, level, now / now.sum())  # noqa: SLF001  # its own kind
+        return scored._learned(seen, level, likelihood[0])  # noqa: SLF001  # its own kind
 
     def taught(self, counts: BinCounts, *, arrival: Arrival = COMPLETE) -> Detector:
         """Learn one whole cohort that is known to be as before; the evidence stays as it is."""
@@ -214,8 +214,8 @@ class Detector:
         seen = Seen.by(self, cells, arrival)
         level = self._levels(seen, self.means)
         likelihood, _ = self._likelihood(level, seen)
-        now = np.maximum(self.wobble.moved(self.known) * likelihood[0], CHANCE_MIN)
-        return self._learned(seen, level, now / now.sum())
+        moved = replace(self, known=self.wobble.moved(self.known))
+        return moved._learned(seen, level, likelihood[0])  # noqa: SLF001  # its own kind
 
     def _likelihood(
         self, level: LevelLikelihood, seen: Seen
@@ -233,7 +233,9 @@ class Detector:
         logits = seen.arrival.observed(np.vstack([unmoved, moved]))
         return LevelLikelihood.of(logits, seen.cells, self.sigma**2 + seen.level_variance)
 
-    def _learned(self, seen: Seen, level: LevelLikelihood, known: NDArray[np.float64]) -> Detector:
+    def _learned(
+        self, seen: Seen, level: LevelLikelihood, likelihood: NDArray[np.float64]
+    ) -> Detector:
         """Learn a scored cohort: the map and the wobble if nothing changed, the bets' maps before.
 
         What a bet has learned since its change began keeps the map that learns the change from
@@ -245,7 +247,8 @@ class Detector:
         residual = seen.cells.positive - seen.cells.n * level.p[1:]
         slope = (residual @ seen.x) * self.bets.slopes[:, None]
         means = self.means + np.linalg.solve(fitted.precision, slope.T).T
-        return replace(self, posterior=fitted, means=means, known=known)
+        known, waiting = self.wobble.learned(self.known, self.waiting, likelihood)
+        return replace(self, posterior=fitted, means=means, known=known, waiting=waiting)
 
 
 def _level(posterior: Gaussian, knots: NDArray[np.float64], counts: BinCounts) -> LevelLikelihood:

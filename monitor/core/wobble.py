@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    Waiting = tuple[NDArray[np.float64], ...]
+
 
 LEVELS: NDArray[np.float64] = np.linspace(-1.2, 1.2, 61)
 """Grid of the hidden level, in logits."""
@@ -32,6 +34,11 @@ SDS = (0.04, 0.08, 0.16, 0.32, 0.64)
 """Standard deviations of the level in the long run, in logits."""
 TAIL_SHARE, TAIL_FACTOR = 0.05, 3.0
 """Share of the level's moves that are wider, and by how much."""
+LAG = 14
+"""Cohorts after which a cohort tells of the shock's size: else a drift that has begun would pass
+for a larger shock before it has shown itself. Two weeks of days."""
+CHANCE_MIN = 1e-100
+"""Of a state: none is ever ruled out for good."""
 TEMPER = 0.7
 """Power of the baseline's evidence on each model: what held there may not hold quite so later."""
 
@@ -52,6 +59,16 @@ class Wobble(Protocol):
         variance: of the map's fitted level, common to the cohort.
         """
 
+    def carried(
+        self, shares: NDArray[np.float64], known: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Chances of the states in which a bet goes on: its own shares, or what is known."""
+
+    def learned(
+        self, known: NDArray[np.float64], waiting: Waiting, likelihood: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], Waiting]:
+        """Chances after one more cohort, and what is still to be learned."""
+
 
 @dataclass(frozen=True, slots=True)
 class IidShock:
@@ -69,6 +86,22 @@ class IidShock:
     def log_likelihood(self, level: LevelLikelihood, variance: float) -> NDArray[np.float64]:
         """The shock and the map's fitted level integrated out."""
         return level.log_marginal(SIGMAS**2 + variance)
+
+    def carried(
+        self, shares: NDArray[np.float64], known: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """What is known: each cohort's shock is drawn anew, its size as well."""
+        del shares
+        return known
+
+    def learned(
+        self, known: NDArray[np.float64], waiting: Waiting, likelihood: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], Waiting]:
+        """Learn the cohort of LAG cohorts ago."""
+        waiting = (*waiting, likelihood)
+        if len(waiting) <= LAG:
+            return known, waiting
+        return _updated(known, waiting[0]), waiting[1:]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,6 +135,19 @@ class HiddenLevel:
         del variance
         return level.at_levels(LEVELS)[:, None, :]
 
+    def carried(
+        self, shares: NDArray[np.float64], known: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Its own: where the level was under the bet is not where it was without."""
+        del known
+        return shares
+
+    def learned(
+        self, known: NDArray[np.float64], waiting: Waiting, likelihood: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], Waiting]:
+        """At once: the next cohort's level hangs on this one's."""
+        return _updated(known, likelihood), waiting
+
     def known(self, cohorts: Sequence[LevelLikelihood]) -> NDArray[np.float64]:
         """Chances of the states after a baseline's cohorts in time order, models tempered."""
         chances, log_models = self.resting * len(self.steps), np.zeros(len(self.steps))
@@ -118,6 +164,11 @@ class HiddenLevel:
 def expected_sd(wobble: Wobble, chances: NDArray[np.float64]) -> float:
     """Mean of the wobble's standard deviation over what is known of it, in logits."""
     return float((chances * wobble.sds).sum())
+
+
+def _updated(chances: NDArray[np.float64], likelihood: NDArray[np.float64]) -> NDArray[np.float64]:
+    now = np.maximum(chances * likelihood, CHANCE_MIN)
+    return np.asarray(now / now.sum())
 
 
 def _steps(phi: float, sd: float) -> NDArray[np.float64]:
