@@ -17,7 +17,7 @@ from monitor.core.calibration_map import SIGMA_MIN, Cells, Gaussian, fit
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-SIGMAS: NDArray[np.float64] = np.array([0.0, *np.geomspace(0.0125, 1.0, 20)])
+SIGMAS: NDArray[np.float64] = np.array([0.0, *np.geomspace(0.0125, 1.0, 12)])
 """Grid of standard deviations of the shock, in logits."""
 SIGMA_SCALE = 0.01
 _EDGES = np.concatenate([[0.0], (SIGMAS[1:] + SIGMAS[:-1]) / 2, [SIGMAS[-1]]])
