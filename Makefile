@@ -14,7 +14,8 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --fork-s
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test check bench bench-detection soak soak-faults soak-worker soak-decoder \
+.PHONY: help install demo test check bench bench-fleet bench-detection \
+	soak soak-faults soak-worker soak-decoder \
 	fuzz lock kafka-jars clean
 
 help: ## List these commands
@@ -38,6 +39,9 @@ check: $(INSTALLED) ## Lint, format, types, import rules
 
 bench: $(INSTALLED) ## Run the benchmarks (tests/benchmarks/bench_*.py)
 	$(BIN)/python -m pytest tests/benchmarks -o python_files='bench_*.py' -s $(ARGS)
+
+bench-fleet: $(INSTALLED) ## Measure a fleet of 500 series: alarms and ticks; ARGS=--write for the docs
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.bench_fleet $(ARGS)
 
 # One thread each: the matrices are small, and threads would change no sum but the time.
 bench-detection: $(INSTALLED) ## Measure false alarms and delays against rivals; ARGS="--runs 200" for all

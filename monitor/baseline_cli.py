@@ -64,7 +64,8 @@ def import_(
         model, version, scored.score, scored.label, scored.ts_ms, policy
     )
     # It stands in for whatever came of restarts before it.
-    taken = [each.told.taken_at for each in history.announced(model) if each.is_taken]
+    announced = history.announced([model]).get(model, [])
+    taken = [each.told.taken_at for each in announced if each.is_taken]
     history.pin(pinned, max([holds_from, *taken]), author)
     typer.echo(f"pinned {pinned.counts.n_labelled} labels as the baseline of {model} {version}")
 
@@ -125,7 +126,7 @@ def _concerned(
     history: HistoryStore, model: str, version: str | None, segment: str | None
 ) -> list[Standing]:
     """Series that are meant; raises ValueError, with what there is, for none."""
-    judged = history.standings(model)
+    judged = history.standings([model])
     found = [
         each
         for each in judged

@@ -37,6 +37,8 @@ from monitor.watch import backtest as backtests
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from monitor.core.fleet import Fleet
+
 app = typer.Typer(
     name="calmon",
     help="Are your models' probabilities still honest? A streaming calibration drift monitor.",
@@ -185,9 +187,10 @@ def backtest(  # noqa: PLR0913  # one parameter an option
     by_version: Annotated[bool, typer.Option("--by-version", help="A report a version.")] = False,
 ) -> None:
     """Say which alerts would have fired: the monitor over two files, without servers."""
-    policy_for = _policies(policy)
+    policy_for, fleet = _policies(policy)
     announced = [] if changes is None else read_changes(changes)
-    counted, given, alerts = backtests.backtest(_events(predictions, labels), policy_for, announced)
+    events = _events(predictions, labels)
+    counted, given, alerts = backtests.backtest(events, policy_for, announced, fleet)
     reports = backtests.series_reports(counted, by_version=by_version)
     if as_json:
         shown = {"series": reports, "alerts": [alert.as_json() for alert in alerts]}
@@ -238,11 +241,11 @@ def _load(path: Path | None) -> Settings:
     return load(path, os.environ)
 
 
-def _policies(path: Path | None) -> Callable[[str], Policy]:
+def _policies(path: Path | None) -> tuple[Callable[[str], Policy], Fleet | None]:
     if path is None:
-        return lambda _: Policy()
+        return lambda _: Policy(), None
     settings = _load(path)
-    return lambda model: settings.policy_for(model) or settings.defaults
+    return lambda model: settings.policy_for(model) or settings.defaults, settings.fleet
 
 
 def _events(predictions: Path, labels: Path) -> backtests.Events:

@@ -86,6 +86,8 @@ class Watch:
             with self.panes.leadership() as leads:
                 if leads:
                     self._lead()
+                    while self.watcher.is_behind:
+                        self._lead()
                 else:
                     self.metrics.stood_by(datetime.now(UTC))
         except TickAbandoned:
@@ -201,6 +203,7 @@ def watching(settings: Settings, ended: Event, metrics: Metrics | None = None) -
             settings.policy_for,
             lambda model: routes(settings, model),
             ended.is_set,
+            settings.fleet,
         ),
     )
     return Watch(panes, watcher, OutboxStore(engine), senders(settings), metrics or Metrics(str))

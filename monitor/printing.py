@@ -125,7 +125,7 @@ def _end(alert: BacktestAlert) -> str:
 def status_json(history: HistoryStore, panes: PaneStore) -> Json:
     """State of every series, how far each partition was read, and what was not counted."""
     return {
-        "series": [_standing_json(standing) for standing in history.standings()],
+        "series": sorted(map(_standing_json, history.standings()), key=_nearness, reverse=True),
         "partitions": [
             {
                 "topic": reading.topic,
@@ -144,11 +144,13 @@ def status_json(history: HistoryStore, panes: PaneStore) -> Json:
 def print_status(console: Console, found: Json) -> None:
     """The state table."""
     table = Table(title="models", title_justify="left")
-    for name in ("model", "segment", "state", "ECE", "baseline", "labels", "as of"):
-        table.add_column(name)
     series = found["series"]
     if not isinstance(series, list):  # pragma: no cover  # status_json makes a list
         raise TypeError
+    shared = any(one["budget"] for one in series)
+    columns = ["model", "segment", "state", "ECE", "baseline", "labels", "evidence"]
+    for name in [*columns, *(["budget"] if shared else []), "as of"]:
+        table.add_column(name)
     for one in series:
         table.add_row(
             _named(one["model"], one["version"]),
@@ -157,6 +159,8 @@ def print_status(console: Console, found: Json) -> None:
             _with_interval(one["ece_debiased"], one["ece_debiased_low"], one["ece_debiased_high"]),
             _figure(one["baseline_ece_debiased"]),
             str(one["labels"]),
+            _evidence_words(one["of_alarm_at"], one["alarm_at"]),
+            *([_share_words(one["budget"])] if shared else []),
             one["evaluated_at"],
         )
     console.print(table)
@@ -201,6 +205,9 @@ def _standing_json(standing: Standing) -> Json:
         "direction": standing.evidence.get("direction"),
         "cause": standing.evidence.get("cause"),
         "baseline_ece_debiased": then.get("ece_debiased"),
+        "alarm_at": standing.evidence.get("alarm_at"),
+        "of_alarm_at": _of_alarm_at(standing.evidence),
+        "budget": standing.evidence.get("budget"),
         "episode": None
         if episode is None
         else {
@@ -210,6 +217,36 @@ def _standing_json(standing: Standing) -> Json:
             "resolved_at": rfc3339(episode.resolved_at) if episode.resolved_at else None,
         },
     }
+
+
+def _of_alarm_at(evidence: Json) -> float | None:
+    """Evidence over the threshold; 1 where it was reached."""
+    e_value, alarm_at = evidence.get("e_value"), evidence.get("alarm_at")
+    if not isinstance(e_value, int | float) or not isinstance(alarm_at, int | float):
+        return None
+    return e_value / alarm_at
+
+
+def _nearness(series: Json) -> tuple[bool, float]:
+    """Drifted series first, then those nearest to an alarm."""
+    reached = series["of_alarm_at"]
+    return series["status"] == "DRIFTED", reached if isinstance(reached, float) else -1.0
+
+
+def _evidence_words(reached: object, alarm_at: object) -> str:
+    """Evidence and threshold: `0.12 of 3.1e+06`."""
+    if not isinstance(alarm_at, int | float):
+        return "-"
+    return (
+        f"{reached:.2g} of {alarm_at:.3g}" if isinstance(reached, float) else f"- of {alarm_at:.3g}"
+    )
+
+
+def _share_words(budget: object) -> str:
+    """Part of the fleet's budget: `0.0018 a month`."""
+    if not isinstance(budget, dict):
+        return "-"
+    return f"{budget['false_alarms_per_month']:.2g} a month"
 
 
 def _named(model: object, version: object) -> str:

@@ -5,7 +5,8 @@ Seeded, so that every test sees the same events.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -50,6 +51,29 @@ def stream(days: int = 24, a_day: int = 250, changed_on: int | None = 14, seed: 
         label_ms=label_ms[order],
         label=label[order],
     )
+
+
+def together(streams: dict[str, tuple[int, Events]]) -> Events:
+    """Streams of several models at once, by name, each moved by so many days."""
+    parts = []
+    for model, (days, one) in streams.items():
+        by_ms = days * DAY_MS
+        parts.append(
+            replace(
+                one,
+                model=_texts([model] * len(one.model)),
+                label_model=_texts([model] * len(one.label_model)),
+                ts_ms=one.ts_ms + by_ms,
+                label_ms=one.label_ms + by_ms,
+                segments={},
+            )
+        )
+    joined: dict[str, Any] = {
+        column.name: np.concatenate([getattr(part, column.name) for part in parts])
+        for column in fields(Events)
+        if column.name != "segments"
+    }
+    return replace(parts[0], **joined)
 
 
 def _texts(values: list[str]) -> NDArray[np.object_]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from monitor.config.fleets import fleet_json, fleet_lines
 from monitor.config.times import span_text
 from monitor.core.policies import FirstLabels, Policy
 from monitor.core.verdicts import rfc3339
@@ -34,6 +35,7 @@ def describe(settings: Settings) -> dict[str, object]:
         | {f"{name}_s": getattr(ingest, name).total_seconds() for name in _INGEST_SPANS},
         "http": settings.http.model_dump(),
         "routing": settings.routing.model_dump(),
+        "fleet": fleet_json(settings.fleet),
         "defaults": _policy(settings.defaults),
         "models": {model: _policy(policy) for model, policy in settings.declared.items()},
         "connections": _connections(settings.connections),
@@ -51,6 +53,7 @@ def describe_text(settings: Settings) -> str:
         f"  topics: {', '.join(settings.topics.model_dump().values())}",
         f"  undeclared models: {undeclared}",
         f"  metrics and health: {settings.http.address or 'not served'}",
+        *fleet_lines(settings.fleet),
         "  policies (by fingerprint)",
     ]
     rows = [("defaults", settings.defaults, Policy())]

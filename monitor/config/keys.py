@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from monitor.config.times import parse_span
 from monitor.config.values import (
+    BudgetWords,
     Channel,
     Dimension,
     ListeningAddress,
@@ -26,6 +27,7 @@ from monitor.config.values import (
     TickSpan,
     TopicName,
     WebAddress,
+    Weight,
     distinct,
     some_detector,
 )
@@ -144,6 +146,28 @@ class RoutingKeys(Keys):
     slack: Annotated[SlackKeys, _SECTION] = SlackKeys()
 
 
+class FleetKeys(Keys):
+    """One budget of false alarms over all series."""
+
+    false_alarms: BudgetWords | None = _key(
+        None,
+        "How many false alarms all series together may raise, in words; their thresholds follow "
+        "from it and their traffic. Without it each model's `alarm_at` holds.",
+        example="at most one false page a month over the whole fleet",
+    )
+    rule: Literal["thresholds", "e_d_bh"] = _key(
+        "thresholds",
+        "What names a series: its own threshold, or also e-d-BH, by which series that move "
+        "together are named earlier.",
+        example="e_d_bh",
+    )
+    weights: dict[Name, Weight] = _key(
+        {},
+        "Part of the budget that each series of a model has, against 1 for the others.",
+        example="{fraud: 3}",
+    )
+
+
 class FirstLabelsKeys(Keys):
     """Baseline from a version's first labels."""
 
@@ -255,7 +279,8 @@ class PolicyKeys(Keys):
     )
     alarm_at: float = _key(
         DEFAULT.alarm_at,
-        "The detector's threshold: mean number of labels to a false alarm, at least.",
+        "The detector's threshold: mean number of labels to a false alarm, at least. With "
+        "`fleet.false_alarms` only a model that is to keep its own has one.",
         example="4e6",
         ge=1000,
         le=1e15,
@@ -341,6 +366,7 @@ class FileKeys(Keys):
     ingest: Annotated[IngestKeys, _SECTION] = IngestKeys()
     http: Annotated[HttpKeys, _SECTION] = HttpKeys()
     routing: Annotated[RoutingKeys, _SECTION] = RoutingKeys()
+    fleet: Annotated[FleetKeys, _SECTION] = FleetKeys()
     defaults: Annotated[PolicyKeys, _SECTION] = PolicyKeys()
     models: Annotated[dict[Name, Annotated[PolicyKeys, _SECTION]], _SECTION] = Field(
         default={},
@@ -356,6 +382,7 @@ SECTIONS: dict[tuple[str, ...], type[Keys]] = {
     ("http",): HttpKeys,
     ("routing",): RoutingKeys,
     ("routing", "slack"): SlackKeys,
+    ("fleet",): FleetKeys,
     ("defaults",): PolicyKeys,
     ("defaults", "baseline", "first_labels"): FirstLabelsKeys,
     ("defaults", "baseline", "period"): PeriodKeys,

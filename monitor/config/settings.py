@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from monitor.config.document import MAX_BYTES, Document, read_document
 from monitor.config.environment import FILE, read_environment, variable
+from monitor.config.fleets import fleet_faults, fleet_of
 from monitor.config.keys import FileKeys, HttpKeys, IngestKeys, PolicyKeys, RoutingKeys, TopicKeys
 from monitor.config.messages import blank_value, explain, place
 from monitor.config.problems import ConfigError, KeyPath, Problem, key_text, printable, shown
@@ -29,10 +30,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from monitor.config.environment import Connections
+    from monitor.core.fleet import Fleet
 
 _ABSENT = object()
 _CHANNEL: KeyPath = ("routing", "slack", "channel")
-_NULLABLE: tuple[KeyPath, ...] = (_CHANNEL, ("http", "address"))
+_NULLABLE: tuple[KeyPath, ...] = (_CHANNEL, ("http", "address"), ("fleet", "false_alarms"))
 
 TEXT_NAME = "calmon.yaml"
 """Name that problems give to a text that came from no file."""
@@ -53,6 +55,7 @@ class Settings:
     ingest: IngestKeys
     http: HttpKeys
     routing: RoutingKeys
+    fleet: Fleet | None
     defaults: Policy
     declared: Mapping[str, Policy]
     connections: Connections
@@ -110,6 +113,7 @@ def _settings(
         ingest=keys.ingest,
         http=keys.http,
         routing=keys.routing,
+        fleet=fleet_of(keys),
         defaults=defaults,
         declared=MappingProxyType({name: own.over(defaults) for name, own in keys.models.items()}),
         connections=connections,
@@ -131,6 +135,7 @@ def _check(text: str, file: str, connections: Connections) -> tuple[FileKeys, li
     keys, faults = _validated(document)
     faulty = {fault.path for fault in document.faults if fault.path} | set(faults)
     faults |= _same_topics(keys, faulty) | _broken_rules(keys, faulty)
+    faults |= {p: m for p, m in fleet_faults(keys).items() if not _touched(p, faulty)}
     if connections.slack_token is not None:
         faults |= _channel_faults(keys, faulty)
     found = [(fault.line, fault.path, fault.message) for fault in document.faults]

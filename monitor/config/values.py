@@ -11,11 +11,12 @@ from datetime import datetime, timedelta
 from typing import Annotated, Final
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from monitor.addresses import parse_address
 from monitor.config.problems import shown
 from monitor.config.times import parse_moment, parse_span, span_text
+from monitor.core.budget import Budget
 from monitor.notify.channels import channel_problem
 
 _DAY: Final = timedelta(days=1)
@@ -143,6 +144,19 @@ def channel(text: str) -> str:
     return text
 
 
+def budget(text: str) -> str:
+    """The text, if it is a false-alarm budget in words."""
+    try:
+        Budget.parse(text)
+    except ValueError:
+        message = (
+            f"{shown(text)} is no budget; "
+            'write "at most 1 false page a month", or per day, week, quarter or year'
+        )
+        raise ValueError(message) from None
+    return text
+
+
 Span = Annotated[timedelta, BeforeValidator(parse_span)]
 PositiveSpan = Annotated[timedelta, BeforeValidator(parse_span), AfterValidator(positive)]
 PaneSpan = Annotated[timedelta, BeforeValidator(parse_span), AfterValidator(whole_pane)]
@@ -155,3 +169,5 @@ TopicName = Annotated[str, AfterValidator(topic_name)]
 WebAddress = Annotated[str, AfterValidator(web_address)]
 ListeningAddress = Annotated[str, AfterValidator(listening_address)]
 Channel = Annotated[str, AfterValidator(channel)]
+BudgetWords = Annotated[str, AfterValidator(budget)]
+Weight = Annotated[float, Field(gt=0, le=1e6)]

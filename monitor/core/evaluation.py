@@ -22,6 +22,7 @@ from monitor.core.delay_evidence import (
 )
 from monitor.core.estimates import estimates, is_useless, ranking
 from monitor.core.folding import (
+    BINS_SHOWN,
     MIN_BASELINE_LABELS,
     Alarm,
     SeriesState,
@@ -64,7 +65,6 @@ if TYPE_CHECKING:
     from monitor.core.selection import Selection
     from monitor.core.verdicts import DelayEvidence, Metrics
 
-BINS_SHOWN = 15
 WORST_BINS = 3
 LATE_LABELS_SELECT = "A label horizon that sorts labels by outcome makes them differ too."
 
@@ -235,7 +235,7 @@ def _evidence(state: SeriesState, window: BinCounts) -> Evidence:
     )
     return Evidence(
         e_value=None if log_m is None else e_value(log_m),
-        alarm_at=policy.alarm_at,
+        alarm_at=state.threshold,
         labels_seen=state.labels_seen,
         drift_since_at=None if since_s is None else moment(since_s),
         sigma=None if state.detector is None else state.detector.sigma,
@@ -251,9 +251,7 @@ def _evidence(state: SeriesState, window: BinCounts) -> Evidence:
         baseline=before,
         window=now,
         bins=bins,
-        baseline_bins=(
-            reliability_bins(state.baseline.counts, BINS_SHOWN) if state.baseline and before else ()
-        ),
+        baseline_bins=state.baseline_bins,
         worst_bins=tuple(test.bin for test in wrong[:WORST_BINS]),
         repair=None,
         sample_rate=policy.sample_ppm / 1e6,
@@ -277,6 +275,7 @@ def _evidence(state: SeriesState, window: BinCounts) -> Evidence:
             )
             for each in state.opinions
         ),
+        budget=state.share,
     )
 
 

@@ -20,7 +20,7 @@ from monitor.core.arrival import COMPLETE
 from monitor.core.autocorrelation import find_memory
 from monitor.core.bins import BinCounts
 from monitor.core.label_delays import NOTHING_SEEN, SeenDelays, arrival_of
-from monitor.core.metrics import metrics
+from monitor.core.metrics import metrics, reliability_bins
 from monitor.core.policies import (
     DetectorName,
     FirstLabels,
@@ -31,6 +31,7 @@ from monitor.core.policies import (
 )
 from monitor.core.sequential import Detector
 from monitor.core.shift import Shift, measure_shift
+from monitor.core.traffic import Traffic, log_excess, with_cohort
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from monitor.core.claims import Series
     from monitor.core.delays import DelayCounts
     from monitor.core.second_opinions import SecondOpinion
-    from monitor.core.verdicts import Metrics, Restart
+    from monitor.core.verdicts import BinEstimate, BudgetShare, Metrics, Restart
 
 IMPORTED = "imported"
 """Source of a baseline that comes from elsewhere, so that its span says nothing of the stream."""
@@ -48,6 +49,7 @@ FIRST_LABELS = "first_labels"
 PERIOD = "period"
 MIN_BASELINE_LABELS = 100
 """Fewer decide no map: nothing is judged against them. A policy cannot ask for fewer."""
+BINS_SHOWN = 15
 RECOVERY_RATIO = 10.0
 """An alarm ends when its evidence, counted on from the threshold, has fallen by this factor."""
 
@@ -118,12 +120,16 @@ class SeriesState:
     labels fed to the detector since the baseline. predicted_until_s: end of the newest cohort with
     a prediction. restart: what the baseline was last started again by. opinions: the policy's
     second opinions. delays: of all cohorts so far. memory: what the baseline shows of its wobble's.
+    first_s, traffic: start of the first cohort, and labels by day. alarm_at, share: threshold that
+    a fleet's budget gives and what it follows from; infinite while the series waits for it, None
+    where the policy's holds.
     """
 
     series: Series
     policy: Policy
     baseline: Baseline | None = None
     baseline_metrics: Metrics | None = None
+    baseline_bins: tuple[BinEstimate, ...] = ()
     resting: Detector | None = None
     detector: Detector | None = None
     collecting: tuple[Cohort, ...] = ()
@@ -136,6 +142,15 @@ class SeriesState:
     delays: SeenDelays = NOTHING_SEEN
     opinions: tuple[SecondOpinion, ...] = ()
     memory: Autocorrelation | None = None
+    first_s: int | None = None
+    traffic: Traffic = ()
+    alarm_at: float | None = None
+    share: BudgetShare | None = None
+
+    @property
+    def threshold(self) -> float:
+        """Threshold A of the detector, in labels."""
+        return self.policy.alarm_at if self.alarm_at is None else self.alarm_at
 
 
 def moment(epoch_s: int) -> datetime:
@@ -167,7 +182,12 @@ def step(state: SeriesState, cohort: Cohort) -> SeriesState:
     if state.seen_until_s is not None and cohort.start_s < state.seen_until_s:
         msg = f"cohort {moment(cohort.start_s)} of {state.series} comes after a later one"
         raise ValueError(msg)
-    state = replace(state, seen_until_s=cohort.end_s)
+    state = replace(
+        state,
+        seen_until_s=cohort.end_s,
+        first_s=cohort.start_s if state.first_s is None else state.first_s,
+        traffic=with_cohort(state.traffic, cohort),
+    )
     if cohort.counts.n_predicted:
         state = replace(state, predicted_until_s=cohort.end_s)
     delays = state.delays.after(cohort.start_s, cohort.delays, cohort.complete)
@@ -228,7 +248,7 @@ def is_covered(counts: BinCounts, policy: Policy) -> bool:
 
 def has_evidence(state: SeriesState) -> bool:
     """Whether the detector's statistic has reached the policy's threshold."""
-    return state.detector is not None and state.detector.log_m >= log(state.policy.alarm_at)
+    return state.detector is not None and state.detector.log_m >= log(state.threshold)
 
 
 def e_value(log_m: float) -> float:
@@ -279,6 +299,7 @@ def _pinned(state: SeriesState, baseline: Baseline) -> SeriesState:
         state,
         baseline=baseline,
         baseline_metrics=metrics(counts) if counts.n_labelled else None,
+        baseline_bins=reliability_bins(counts, BINS_SHOWN) if counts.n_labelled else (),
         resting=detector,
         detector=detector,
         collecting=(),
@@ -303,16 +324,28 @@ def _fed(state: SeriesState, cohort: Cohort) -> SeriesState:
     arrival = arrival_in(state)
     if state.detector is None or arrival is None or not is_covered(cohort.counts, state.policy):
         return state
-    top = log(state.policy.alarm_at)
-    learn_below = top if state.alarm is None else -np.inf
-    detector = state.detector.capped(top).observe(
+    top, excess = log(state.threshold), log_excess(state.share, cohort)
+    learn_below = top + excess if state.alarm is None else -np.inf
+    detector = scaled(state.detector.capped(top), excess).observe(
         cohort.counts, cohort.start_s, learn_below=learn_below, arrival=arrival
     )
     seen = state.labels_seen + cohort.counts.n_labelled
     opinions = tuple(
         second_opinions.step(each, cohort.counts, cohort.start_s) for each in state.opinions
     )
-    return replace(state, detector=detector, labels_seen=seen, opinions=opinions)
+    return replace(state, detector=scaled(detector, -excess), labels_seen=seen, opinions=opinions)
+
+
+def scaled(detector: Detector, by: float) -> Detector:
+    """The detector with `by` added to its log evidence."""
+    if by == 0:
+        return detector
+    return replace(detector, log_r=detector.log_r + by, log_best=detector.log_best + by)
+
+
+def cleared(detector: Detector) -> Detector:
+    """The detector with what it has learned, and no evidence."""
+    return scaled(detector, -np.inf)
 
 
 def _is_judgeable(state: SeriesState) -> bool:
@@ -324,16 +357,24 @@ def _is_judgeable(state: SeriesState) -> bool:
 
 def _alarmed(state: SeriesState, cohort: Cohort) -> SeriesState:
     """Raise an alarm when there is both evidence and an effect beyond the tolerance."""
-    if state.detector is None or state.resting is None:
-        return state
-    found = _found(state, state.detector)
-    if found is None or not _is_judgeable(state):
+    found = None if state.detector is None else _found(state, state.detector)
+    return state if found is None else raised(state, cohort.end_s, found)
+
+
+def raised(
+    state: SeriesState, at_s: int, found: tuple[DetectorName, int] | None = None
+) -> SeriesState:
+    """The state with an alarm raised at `at_s`, if its effect is beyond the tolerance.
+
+    found: the detector that asks for it and when the change began; without, the e-detector.
+    """
+    if state.detector is None or state.resting is None or not _is_judgeable(state):
         return state
     shift = window_shift(state)
     if shift is None or shift.size <= state.policy.tolerance:
         return state
-    raised_by, since_s = found
-    alarm = Alarm(cohort.end_s, since_s, state.detector.log_m, raised_by)
+    raised_by, since_s = found or (DetectorName.E_PROCESS, state.detector.changed_since_s)
+    alarm = Alarm(at_s, since_s, state.detector.log_m, raised_by)
     return replace(state, alarm=alarm, detector=state.detector.returned_to(state.resting))
 
 
@@ -361,7 +402,7 @@ def _recovered(state: SeriesState, alarm: Alarm) -> bool:
     """
     if state.window[0].start_s < alarm.raised_s or not _is_judgeable(state):
         return False
-    gone = log(state.policy.alarm_at / RECOVERY_RATIO)
+    gone = log(state.threshold / RECOVERY_RATIO)
     by_evidence = alarm.raised_by is DetectorName.E_PROCESS
     if state.detector is None or (by_evidence and state.detector.log_m > gone):
         return False

@@ -82,7 +82,9 @@ def restarted(state: SeriesState, said: Announcement) -> SeriesState:
     if _is_told_again(state.restart, said):
         return state
     why = Restart(said.kind, said.happened_at, since_at, said.taken_at, said.reason, said.author)
-    fresh = replace(begin(state.series, state.policy), restart=why)
+    fresh = replace(
+        begin(state.series, state.policy), restart=why, alarm_at=state.alarm_at, share=state.share
+    )
     known = state.collecting if state.baseline is None else state.window
     for cohort in known:
         if cohort.start_s >= since_at.timestamp():
@@ -93,6 +95,8 @@ def restarted(state: SeriesState, said: Announcement) -> SeriesState:
         seen_until_s=state.seen_until_s,
         predicted_until_s=state.predicted_until_s,
         delays=state.delays,
+        first_s=state.first_s,
+        traffic=state.traffic,
     )
 
 

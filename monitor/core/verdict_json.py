@@ -19,6 +19,7 @@ from monitor.core.score_shift import ScoreShift
 from monitor.core.selection import Selection
 from monitor.core.verdicts import (
     BinEstimate,
+    BudgetShare,
     Cause,
     Correction,
     DelayEvidence,
@@ -87,6 +88,7 @@ def evidence_from_json(raw: Json) -> Evidence:
         sample_rate=_number(raw, "sample_rate") if "sample_rate" in raw else 1.0,
         delays=_delays(_mapping(raw, "delays")) if raw.get("delays") else None,
         restart=restart_from_json(_mapping(raw, "restart")) if raw.get("restart") else None,
+        budget=share_from_json(_mapping(raw, "budget")) if raw.get("budget") else None,
         raised_by=_text(raw, "raised_by") if raw.get("raised_by") else None,
         opinions=tuple(_opinion(row) for row in _rows(raw, "opinions")),
         score_shift=_maybe_flat(raw, "score_shift", ScoreShift),
@@ -104,6 +106,18 @@ def evidence_from_json(raw: Json) -> Evidence:
             )
             for row in _rows(raw, "wrong_bins")
         ),
+    )
+
+
+def share_from_json(raw: Json) -> BudgetShare:
+    """Read a part of a budget back; raises ValueError as verdict_from_json does."""
+    return BudgetShare(
+        budget=_text(raw, "budget"),
+        rule=_text(raw, "rule"),
+        series=_count(raw, "series"),
+        labels_per_month=_number(raw, "labels_per_month"),
+        false_alarms_per_month=_number(raw, "false_alarms_per_month"),
+        since_at=_time(raw, "since_at"),
     )
 
 

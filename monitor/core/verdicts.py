@@ -6,9 +6,11 @@ Must never: be built without a reason, or carry a number whose unit is not named
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import cache
+from math import inf
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -206,6 +208,23 @@ class WobbleFound:
 
 
 @dataclass(frozen=True, slots=True)
+class BudgetShare:
+    """A series' part of a false-alarm budget, and what its threshold follows from.
+
+    budget: in words; rule: `thresholds` or `e_d_bh`; series: how many share the budget;
+    labels_per_month: what the series was expected to send; false_alarms_per_month: its part;
+    since_at: event time from which it is so.
+    """
+
+    budget: str
+    rule: str
+    series: int
+    labels_per_month: float
+    false_alarms_per_month: float
+    since_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """Why a verdict says what it says.
 
@@ -217,6 +236,8 @@ class Evidence:
     direction: of a drift; else where the labels show that the window's scores mislead.
     map_part + mix_part = window ECE - baseline ECE (statistics of section "map or mix").
     sample_rate: share of the traffic that all counts here are of.
+    budget: what alarm_at follows from, where a fleet shares a budget; alarm_at is infinite while a
+    series waits for its part.
     restart: what the present baseline, or the one being collected, was started again by.
     raised_by: detector that raised the alarm that holds; opinions: of the second opinions asked.
     score_shift: all scores of the window's predictions against the baseline's, labelled or not;
@@ -257,6 +278,7 @@ class Evidence:
     wrong_bins: tuple[WrongBin, ...] = ()
     delays: DelayEvidence | None = None
     wobble: WobbleFound | None = None
+    budget: BudgetShare | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,19 +300,35 @@ class Verdict:
 
 def as_plain(value: DataclassInstance) -> dict[str, object]:
     """Fields of a dataclass as plain JSON values, as in `Verdict.as_json`."""
-    return {name: _plain(held) for name, held in asdict(value).items()}
+    return {name: _plain(getattr(value, name)) for name in _names(type(value))}
 
 
-def _plain(value: object) -> object:
+@cache
+def _names(kind: type[DataclassInstance]) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind))
+
+
+def _plain(value: object) -> object:  # noqa: PLR0911  # a kind of value each
+    # Most values by far are plain floats and ints: they are looked at first.
+    kind = type(value)
+    if kind is float:
+        return value if abs(value) < inf else None  # type: ignore[arg-type]  # it is a float
+    if value is None or kind in _AS_THEY_ARE:
+        return value
+    if is_dataclass(value) and not isinstance(value, type):
+        return as_plain(value)
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     if isinstance(value, datetime):
         return rfc3339(value)
-    if isinstance(value, float) and not abs(value) < float("inf"):
+    if isinstance(value, float) and not abs(value) < inf:
         return None
     return str(value) if isinstance(value, StrEnum) else value
+
+
+_AS_THEY_ARE = frozenset({int, str, bool})
 
 
 def rfc3339(moment: datetime) -> str:

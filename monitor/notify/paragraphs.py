@@ -139,10 +139,29 @@ def how_sure(evidence: Evidence) -> str:
             f"{_second_opinions(evidence)}"
         )
     return (
-        f"e-value {value} against a threshold of {bound}: without a change, a false alarm "
-        f"comes at most once in {bound} labels on average. {amount(evidence.labels_seen)} labels "
-        f"seen since the baseline.{_second_opinions(evidence)}"
+        f"e-value {value} against a threshold of {bound}: {_promise(evidence)} "
+        f"{amount(evidence.labels_seen)} labels seen since the baseline."
+        f"{_second_opinions(evidence)}"
     )
+
+
+def _promise(evidence: Evidence) -> str:
+    """What the threshold promises: of this series alone, or as its part of a fleet's budget."""
+    bound, budget = amount(evidence.alarm_at), evidence.budget
+    if budget is None:
+        return f"without a change, a false alarm comes at most once in {bound} labels on average."
+    shared = "1 series has it" if budget.series == 1 else f"{budget.series} series share it"
+    said = (
+        f"the budget is {budget.budget}; {shared}, and this one's threshold follows from its part "
+        f"and about {amount(budget.labels_per_month)} labels a month."
+    )
+    below = evidence.e_value is not None and evidence.e_value < evidence.alarm_at
+    if below and budget.rule == "e_d_bh":
+        said += (
+            " It was named below its threshold, together with others (e-d-BH): of the series so "
+            "named, the expected share that is false keeps to the budget."
+        )
+    return said
 
 
 def _second_opinions(evidence: Evidence) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import String, bindparam, cast, insert, literal, null, select, union_all
+from sqlalchemy import String, cast, insert, literal, null, select, union_all
 
 from monitor.core.restarts import Announcement
 from monitor.store import tables as t
@@ -92,13 +92,16 @@ def waiting_models(connection: Connection) -> dict[str, datetime]:
     return found
 
 
-def announced(connection: Connection, model: str) -> list[Announced]:
-    """Everything announced around a model, in the order in which it happened."""
+def announced(connection: Connection, models: Sequence[str]) -> dict[str, list[Announced]]:
+    """Everything announced around models, in the order in which it happened."""
     both = union_all(
-        _CHANGES.where(t.change_event.c.model == bindparam("of")),
-        _DECISIONS.where(t.baseline_decision.c.model == bindparam("of")),
+        _CHANGES.where(t.change_event.c.model.in_(models)),
+        _DECISIONS.where(t.baseline_decision.c.model.in_(models)),
     ).order_by("happened_at", "change_id", "decision_id")
-    return [_announced(row) for row in connection.execute(both, {"of": model})]
+    found: dict[str, list[Announced]] = {}
+    for row in connection.execute(both):
+        found.setdefault(row.model, []).append(_announced(row))
+    return found
 
 
 def insert_taken(connection: Connection, taken: Sequence[Announced]) -> None:

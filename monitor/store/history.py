@@ -7,19 +7,18 @@ nothing twice. Must never: change or delete a row.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
-from sqlalchemy import func, insert, select
+from sqlalchemy import ARRAY, TIMESTAMP, Text, bindparam, func, insert, select, text
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from monitor.core.bins import N_BINS, N_SUMS, SUMS, BinCounts
-from monitor.core.claims import Series
 from monitor.core.episodes import AlertKind, Episode, EpisodeState
-from monitor.core.folding import Baseline, Cohort
+from monitor.core.folding import IMPORTED, Baseline, Cohort
 from monitor.core.notices import AlertNotice
 from monitor.core.verdict_json import restart_from_json
 from monitor.core.verdicts import Cause, Direction, as_plain
@@ -31,17 +30,38 @@ from monitor.store.announcements import (
     waiting_models,
 )
 from monitor.store.engine import transaction
+from monitor.store.thresholds import (
+    identity,
+    insert_namings,
+    insert_thresholds,
+    namings,
+    series_of,
+    thresholds,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from sqlalchemy import Connection, Engine, Row
+    from sqlalchemy import Column, Connection, Engine, Row, Table
 
+    from monitor.core.claims import Series
+    from monitor.core.fleet import Threshold
     from monitor.core.policies import Policy
     from monitor.core.verdicts import Verdict
     from monitor.store.announcements import Announced, Decision
+    from monitor.store.thresholds import Naming
 
 Json = dict[str, object]
+
+_MARK = text(
+    """
+    INSERT INTO calmon.watch_progress (model_id, judged_through_at)
+    SELECT m.model_id, n.at FROM unnest(:model, :at) AS n(name, at) JOIN calmon.model m USING (name)
+    ON CONFLICT (model_id) DO UPDATE SET judged_through_at = excluded.judged_through_at
+    """
+).bindparams(
+    bindparam("model", type_=ARRAY(Text)), bindparam("at", type_=ARRAY(TIMESTAMP(timezone=True)))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +83,26 @@ class Judgement:
 
 
 @dataclass(frozen=True, slots=True)
+class Brought:
+    """What a slice of event time brought. marks: how far each model was judged.
+
+    Baselines come with the event time they hold from; judgements are in time order.
+    """
+
+    marks: Mapping[str, datetime] = field(default_factory=dict)
+    baselines: Sequence[tuple[Baseline, datetime]] = ()
+    judgements: Sequence[Judgement] = ()
+    taken: Sequence[Announced] = ()
+    thresholds: Sequence[Threshold] = ()
+    namings: Sequence[Naming] = ()
+
+    @property
+    def is_anything(self) -> bool:
+        """Whether there is anything to write."""
+        return bool(self.marks or self.thresholds or self.namings)
+
+
+@dataclass(frozen=True, slots=True)
 class Standing:
     """Newest verdict on one series; `evidence` as stored."""
 
@@ -80,31 +120,24 @@ class HistoryStore:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def record(
-        self,
-        model: str,
-        judged_through_at: datetime,
-        baselines: Sequence[tuple[Baseline, datetime]] = (),
-        judgements: Sequence[Judgement] = (),
-        taken: Sequence[Announced] = (),
-    ) -> None:
-        """Write one model's share of a tick. Baselines come with the time they hold from."""
+    def record(self, brought: Brought) -> None:
+        """Write what a slice of event time brought."""
         with transaction(self._engine) as connection:
-            insert_taken(connection, taken)
-            for baseline, pinned_at in baselines:
+            insert_taken(connection, brought.taken)
+            for baseline, pinned_at in brought.baselines:
                 _insert_baseline(connection, baseline, pinned_at, "calmon")
-            for judgement in judgements:
-                _insert_judgement(connection, judgement)
-            number = select(t.model.c.model_id).where(t.model.c.name == model).scalar_subquery()
-            statement = upsert(t.watch_progress).values(
-                model_id=number, judged_through_at=judged_through_at
-            )
-            connection.execute(
-                statement.on_conflict_do_update(
-                    index_elements=["model_id"],
-                    set_={"judged_through_at": judged_through_at},
+            _insert_judgements(connection, brought.judgements)
+            insert_thresholds(connection, brought.thresholds)
+            insert_namings(connection, brought.namings)
+            if brought.marks:
+                connection.execute(
+                    _MARK, {"model": list(brought.marks), "at": list(brought.marks.values())}
                 )
-            )
+
+    def fleet(self) -> tuple[list[Threshold], list[Naming]]:
+        """Every threshold that a budget gave, and everything that its rule named, oldest first."""
+        with transaction(self._engine) as connection:
+            return thresholds(connection), namings(connection)
 
     def judged_through(self) -> dict[str, datetime]:
         """Event time up to which each model's series were judged."""
@@ -119,58 +152,72 @@ class HistoryStore:
         with transaction(self._engine) as connection:
             _insert_baseline(connection, baseline, pinned_at, author)
 
-    def baselines(self, model: str) -> dict[Series, tuple[Baseline, datetime]]:
-        """Newest baseline of each series of a model, and the event time it holds from."""
+    def baselines(self, models: Sequence[str]) -> dict[Series, tuple[Baseline, datetime]]:
+        """Newest baseline of each series of some models, and the event time it holds from."""
         table = t.baseline
         with transaction(self._engine) as connection:
             rows = connection.execute(
-                select(table).where(table.c.model == model).order_by(table.c.baseline_id)
+                select(table)
+                .ext(distinct_on(*_columns(table)))
+                .where(table.c.model.in_(models))
+                .order_by(*_columns(table), table.c.baseline_id.desc())
             ).all()
-        return {_series(row): (_baseline(row), row.pinned_at) for row in rows}
+        return {series_of(row): (_baseline(row), row.pinned_at) for row in rows}
+
+    def imported(self) -> dict[Series, datetime]:
+        """Series whose newest baseline was imported, and the event time it holds from."""
+        table = t.baseline
+        newest = (
+            select(*_columns(table), table.c.source, table.c.pinned_at)
+            .ext(distinct_on(*_columns(table)))
+            .order_by(*_columns(table), table.c.baseline_id.desc())
+            .subquery()
+        )
+        with transaction(self._engine) as connection:
+            rows = connection.execute(select(newest).where(newest.c.source == IMPORTED))
+            return {series_of(row): row.pinned_at for row in rows}
 
     def episodes(self, model: str) -> dict[Series, Episode]:
         """Newest episode of each series of a model."""
         with transaction(self._engine) as connection:
-            return _episodes(connection, model)
+            return _episodes(connection, [model])
 
     def waiting(self) -> dict[str, datetime]:
         """Models with announcements that no tick has taken, and the oldest one's event time."""
         with transaction(self._engine) as connection:
             return waiting_models(connection)
 
-    def announced(self, model: str) -> list[Announced]:
-        """Every change and decision around a model, oldest first."""
+    def announced(self, models: Sequence[str]) -> dict[str, list[Announced]]:
+        """Every change and decision around some models, oldest first."""
         with transaction(self._engine) as connection:
-            return announced(connection, model)
+            return announced(connection, models)
 
     def decide(self, decision: Decision) -> None:
         """Record what a person decided on baselines; the next tick takes it."""
         with transaction(self._engine) as connection:
             insert_decision(connection, decision)
 
-    def standings(self, model: str | None = None) -> list[Standing]:
-        """Newest verdict on every series, by identity."""
+    def standings(self, models: Sequence[str] | None = None) -> list[Standing]:
+        """Newest verdict on every series, or on those of some models, by identity."""
         table = t.evaluation
-        identity = (table.c.model, table.c.version, table.c.claim, table.c.segment)
         statement = (
             select(table)
-            .ext(distinct_on(*identity))
-            .order_by(*identity, table.c.evaluated_at.desc())
+            .ext(distinct_on(*_columns(table)))
+            .order_by(*_columns(table), table.c.evaluated_at.desc())
         )
-        if model is not None:
-            statement = statement.where(table.c.model == model)
+        if models is not None:
+            statement = statement.where(table.c.model.in_(models))
         with transaction(self._engine) as connection:
             rows = connection.execute(statement).all()
-            models = {row.model for row in rows}
-            episodes = {s: e for name in models for s, e in _episodes(connection, name).items()}
+            episodes = _episodes(connection, sorted({row.model for row in rows}))
         return [
             Standing(
-                _series(row),
+                series_of(row),
                 row.status,
                 row.reason,
                 row.evaluated_at,
                 row.evidence,
-                episodes.get(_series(row)),
+                episodes.get(series_of(row)),
             )
             for row in rows
         ]
@@ -193,29 +240,44 @@ class HistoryStore:
             return int(connection.execute(waiting).scalar_one())
 
 
-def _insert_judgement(connection: Connection, judgement: Judgement) -> None:
-    verdict, policy = judgement.verdict, judgement.policy
-    connection.execute(
-        upsert(t.policy)
-        .values(fingerprint=policy.fingerprint, body=policy.as_json())
-        .on_conflict_do_nothing()
-    )
-    evaluation_id = connection.execute(
-        insert(t.evaluation)
-        .values(
-            **_identity(verdict.series),
-            status=str(verdict.status),
-            reason=verdict.reason,
-            evaluated_at=verdict.evaluated_at,
-            window_start_at=verdict.window_start_at,
-            window_end_at=verdict.window_end_at,
-            evidence=verdict.as_json()["evidence"],
-            policy_fingerprint=policy.fingerprint,
-        )
-        .returning(t.evaluation.c.evaluation_id)
-    ).scalar_one()
-    if judgement.alert is not None:
+def _insert_judgements(connection: Connection, judgements: Sequence[Judgement]) -> None:
+    """Add verdicts in their order: those without an alert many at a time."""
+    policies = {id(j.policy): j.policy for j in judgements}.values()
+    fingerprints = {id(policy): policy.fingerprint for policy in policies}
+    rows = {
+        fingerprints[id(p)]: {"fingerprint": fingerprints[id(p)], "body": p.as_json()}
+        for p in policies
+    }
+    if rows:
+        connection.execute(upsert(t.policy).on_conflict_do_nothing(), list(rows.values()))
+    waiting: list[Json] = []
+    for judgement in judgements:
+        row = _evaluation(judgement.verdict, fingerprints[id(judgement.policy)])
+        if judgement.alert is None:
+            waiting.append(row)
+            continue
+        if waiting:
+            connection.execute(insert(t.evaluation), waiting)
+            waiting = []
+        evaluation_id = connection.execute(
+            insert(t.evaluation).values(row).returning(t.evaluation.c.evaluation_id)
+        ).scalar_one()
         _insert_alert(connection, judgement, judgement.alert, evaluation_id)
+    if waiting:
+        connection.execute(insert(t.evaluation), waiting)
+
+
+def _evaluation(verdict: Verdict, fingerprint: str) -> Json:
+    return {
+        **identity(verdict.series),
+        "status": str(verdict.status),
+        "reason": verdict.reason,
+        "evaluated_at": verdict.evaluated_at,
+        "window_start_at": verdict.window_start_at,
+        "window_end_at": verdict.window_end_at,
+        "evidence": verdict.as_json()["evidence"],
+        "policy_fingerprint": fingerprint,
+    }
 
 
 def _insert_alert(
@@ -228,7 +290,7 @@ def _insert_alert(
             episode_id=episode.episode_id,
             fingerprint=episode.fingerprint,
             kind=str(alert.kind),
-            **_identity(episode.series),
+            **identity(episode.series),
             fired_at=episode.fired_at,
             happened_at=verdict.evaluated_at,
             direction=episode.direction,
@@ -265,7 +327,7 @@ def _insert_baseline(
 ) -> None:
     connection.execute(
         insert(t.baseline).values(
-            **_identity(baseline.series),
+            **identity(baseline.series),
             source=baseline.source,
             start_at=baseline.start_at,
             end_at=baseline.end_at,
@@ -297,34 +359,26 @@ def _cohort(stored: Json) -> Cohort:
 def _baseline(row: Row[tuple[object, ...]]) -> Baseline:
     cohorts = tuple(_cohort(c) for c in row.cohorts)
     restart = restart_from_json(row.restart) if row.restart else None
-    return Baseline(_series(row), row.source, cohorts, restart)
+    return Baseline(series_of(row), row.source, cohorts, restart)
 
 
-def _identity(series: Series) -> dict[str, str]:
-    return {
-        "model": series.model,
-        "version": series.version,
-        "claim": series.claim,
-        "segment": series.segment,
-    }
+def _columns(table: Table) -> tuple[Column[str], ...]:
+    """Columns that name a series."""
+    return (table.c.model, table.c.version, table.c.claim, table.c.segment)
 
 
-def _series(row: Row[tuple[object, ...]]) -> Series:
-    return Series(row.model, row.version, row.claim, row.segment)
-
-
-def _episodes(connection: Connection, model: str) -> dict[Series, Episode]:
+def _episodes(connection: Connection, models: Sequence[str]) -> dict[Series, Episode]:
     table = t.alert_event
     rows = connection.execute(
-        select(table).where(table.c.model == model).order_by(table.c.alert_event_id)
+        select(table).where(table.c.model.in_(models)).order_by(table.c.alert_event_id)
     )
     newest: dict[Series, Episode] = {}
     for row in rows:
         resolved = row.kind == AlertKind.RESOLVED
-        newest[_series(row)] = Episode(
+        newest[series_of(row)] = Episode(
             row.episode_id,
             row.fingerprint,
-            _series(row),
+            series_of(row),
             EpisodeState.RESOLVED if resolved else EpisodeState.FIRING,
             row.fired_at.astimezone(UTC),
             row.happened_at.astimezone(UTC) if resolved else None,

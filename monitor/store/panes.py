@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from sqlalchemy import (
     ARRAY,
+    TIMESTAMP,
     BigInteger,
-    Boolean,
     Integer,
     Text,
     bindparam,
@@ -42,7 +42,8 @@ if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Iterator, Mapping, Sequence
 
-    from sqlalchemy import Connection, Engine, Row
+    from numpy.typing import NDArray
+    from sqlalchemy import Connection, Engine
 
     from monitor.core.tallies import Tally
 
@@ -71,11 +72,18 @@ class SeenModel:
 
 
 @dataclass(frozen=True, slots=True)
-class SealedCells:
-    """On-time cells of some sealed panes, and when each pane was sealed, in epoch seconds."""
+class SealedSpan:
+    """Which sealed panes of a series are asked for: prediction time in [start_at, end_at).
 
-    cells: Cells
-    sealed_s: dict[tuple[int, int], int]
+    A pane that was sealed after its cohort of cohort_s seconds was mature, horizon_s after its
+    end, is left out: the cohort was judged without it.
+    """
+
+    series_id: int
+    start_at: datetime
+    end_at: datetime
+    cohort_s: int
+    horizon_s: int
 
 
 class PaneStore:
@@ -153,11 +161,22 @@ class PaneStore:
 
     def series(self, model: str) -> dict[int, Series]:
         """Identity of every counted series of a model, by index."""
+        return {i: series for i, series in self.all_series().items() if series.model == model}
+
+    def all_series(self, *, after: int = -1) -> dict[int, Series]:
+        """Identity of every counted series with an index beyond `after`, by index."""
         with transaction(self._engine) as connection:
-            rows = connection.execute(select(t.series).where(t.series.c.model == model))
+            rows = connection.execute(select(t.series).where(t.series.c.series_id > after))
             return {
                 row.series_id: Series(row.model, row.version, row.claim, row.segment)
                 for row in rows
+            }
+
+    def oldest(self, models: Sequence[str]) -> dict[str, datetime]:
+        """Start of the oldest sealed pane of each model that has one."""
+        with transaction(self._engine) as connection:
+            return {
+                row.model: row.pane_at for row in connection.execute(_OLDEST, {"model": models})
             }
 
     def seal(self, now_at: Mapping[str, datetime]) -> int:
@@ -174,23 +193,27 @@ class PaneStore:
             seal_delays(connection, now_at)
         return sealed + revised
 
-    def sealed(self, series: Sequence[int], start_at: datetime, end_at: datetime) -> SealedCells:
-        """Judged revision of the panes of these series in [start_at, end_at)."""
-        table = t.sealed_pane
-        with transaction(self._engine) as connection:
-            rows = connection.execute(
-                select(table).where(
-                    table.c.series_id.in_(series),
-                    table.c.revision == 0,
-                    table.c.pane_at >= start_at,
-                    table.c.pane_at < end_at,
-                )
-            ).all()
-        sealed_s = {
-            (row.series_id, int(row.pane_at.timestamp())): int(row.sealed_at.timestamp())
-            for row in rows
+    def sealed(self, spans: Sequence[SealedSpan]) -> Cells:
+        """On-time cells of the judged revision of the panes asked for."""
+        bound = {
+            "series": [span.series_id for span in spans],
+            "start_at": [span.start_at for span in spans],
+            "end_at": [span.end_at for span in spans],
+            "cohort_s": [span.cohort_s for span in spans],
+            "horizon_s": [span.horizon_s for span in spans],
         }
-        return SealedCells(Cells.merge(_sealed_cells(row) for row in rows), sealed_s)
+        with transaction(self._engine) as connection:
+            row = connection.execute(_SEALED, bound).one()
+        if row.series is None:
+            return Cells.empty()
+        n = np.array(row.n, dtype=np.int64)
+        series = np.array(row.series, dtype=np.int32)
+        pane_start = np.array(row.pane_s, dtype=np.int64)
+        bins = np.frombuffer(row.bins, dtype=_SENT_SMALL)["value"].astype(np.int64)
+        sums = [np.frombuffer(getattr(row, name), dtype=_SENT_BIG)["value"] for name in SUMS]
+        late = np.zeros(len(bins), dtype=np.bool_)
+        key = cell_key(np.repeat(series, n), np.repeat(pane_start, n), late, bins)
+        return Cells.of(key, np.column_stack(sums).astype(np.int64))
 
     def bins(self, series: Sequence[int]) -> Cells:
         """Everything known now of these series, the deltas not yet folded included."""
@@ -216,31 +239,23 @@ def _cells(payload: bytes) -> Cells:
     return Cells(columns["key"].astype(np.int64), columns["sums"].astype(np.int64))
 
 
-def _sealed_cells(row: Row[tuple[object, ...]]) -> Cells:
-    n = len(row.bins)
-    return Cells.of(
-        cell_key(
-            np.full(n, row.series_id, dtype=np.int32),
-            np.full(n, int(row.pane_at.timestamp()), dtype=np.int64),
-            np.zeros(n, dtype=np.bool_),
-            np.array(row.bins, dtype=np.int64),
-        ),
-        np.array([getattr(row, name) for name in SUMS], dtype=np.int64).T,
-    )
-
-
 def _add_cells(connection: Connection, cells: Cells) -> None:
     if not len(cells):
         return
     columns = {
-        "series_id": cells.series.tolist(),
-        "pane_s": cells.pane_start.tolist(),
-        "late": cells.late.tolist(),
-        "bin": cells.bin.tolist(),
+        "series_id": _array(cells.series),
+        "pane_s": _array(cells.pane_start),
+        "late": _array(cells.late.astype(np.int64)),
+        "bin": _array(cells.bin),
     }
-    columns |= {name: cells.sums[:, i].tolist() for i, name in enumerate(SUMS)}
+    columns |= {name: _array(cells.sums[:, i]) for i, name in enumerate(SUMS)}
     connection.execute(_ADD, columns)
     connection.execute(_TOUCH, {key: columns[key] for key in ("series_id", "pane_s")})
+
+
+def _array(values: NDArray[np.int64]) -> str:
+    """Integers as the text of a Postgres array: ten times faster than the driver's own way."""
+    return f"{{{str(values.tolist())[1:-1]}}}"
 
 
 def _add_tallies(connection: Connection, tallies: Counter[Tally]) -> None:
@@ -256,32 +271,27 @@ def _add_tallies(connection: Connection, tallies: Counter[Tally]) -> None:
 
 _SUM_NAMES = ", ".join(SUMS)
 
+_BIGINTS = ", ".join(f"CAST(:{name} AS bigint[])" for name in SUMS)
+
 _ADD = text(
     f"""
     INSERT INTO calmon.bin_count (series_id, pane_at, late, bin, {_SUM_NAMES})
-    SELECT series_id, to_timestamp(pane_s), late, bin, {_SUM_NAMES}
-    FROM unnest(:series_id, :pane_s, :late, :bin, {", ".join(f":{name}" for name in SUMS)})
+    SELECT series_id, to_timestamp(pane_s), late <> 0, bin, {_SUM_NAMES}
+    FROM unnest(CAST(:series_id AS int[]), CAST(:pane_s AS bigint[]), CAST(:late AS int[]),
+                CAST(:bin AS int[]), {_BIGINTS})
          AS c(series_id, pane_s, late, bin, {_SUM_NAMES})
     ON CONFLICT (series_id, pane_at, late, bin) DO UPDATE SET
     {", ".join(f"{name} = bin_count.{name} + excluded.{name}" for name in SUMS)}
     """  # noqa: S608  # the names are this program's own
-).bindparams(
-    bindparam("series_id", type_=ARRAY(Integer)),
-    bindparam("pane_s", type_=ARRAY(BigInteger)),
-    bindparam("late", type_=ARRAY(Boolean)),
-    bindparam("bin", type_=ARRAY(Integer)),
-    *(bindparam(name, type_=ARRAY(BigInteger)) for name in SUMS),
 )
 
 _TOUCH = text(
     """
     INSERT INTO calmon.touched_pane (series_id, pane_at)
     SELECT DISTINCT series_id, to_timestamp(pane_s)
-    FROM unnest(:series_id, :pane_s) AS c(series_id, pane_s)
+    FROM unnest(CAST(:series_id AS int[]), CAST(:pane_s AS bigint[])) AS c(series_id, pane_s)
     ON CONFLICT DO NOTHING
     """
-).bindparams(
-    bindparam("series_id", type_=ARRAY(Integer)), bindparam("pane_s", type_=ARRAY(BigInteger))
 )
 
 _MATURE = """
@@ -300,6 +310,51 @@ _MATURE = """
     WHERE p.pane_at + make_interval(secs => s.pane_s + s.label_horizon_s)
           <= to_timestamp(n.now_s)
 """
+
+# A model's series that no longer are counted have their panes too: all of them are asked.
+_OLDEST = text(
+    """
+    SELECT s.model, min(p.pane_at) AS pane_at
+    FROM calmon.series s CROSS JOIN LATERAL (
+        SELECT pane_at FROM calmon.sealed_pane o
+        WHERE o.series_id = s.series_id ORDER BY pane_at LIMIT 1
+    ) p
+    WHERE s.model = ANY(:model) GROUP BY s.model
+    """
+).bindparams(bindparam("model", type_=ARRAY(Text)))
+
+_SENT_SMALL = np.dtype([("length", ">i4"), ("value", ">i2")])
+_SENT_BIG = np.dtype([("length", ">i4"), ("value", ">i8")])
+"""One element of an array as Postgres sends it; 20 bytes come before the first (array_send)."""
+
+
+def _sent(name: str) -> str:
+    order = "ORDER BY p.series_id, p.pane_at"
+    return f"string_agg(substring(array_send(p.{name}) FROM 21), ''::bytea {order}) AS {name}"
+
+
+_SEALED = text(
+    f"""
+    SELECT array_agg(p.series_id ORDER BY p.series_id, p.pane_at) AS series,
+           array_agg(extract(epoch FROM p.pane_at)::bigint ORDER BY p.series_id, p.pane_at)
+               AS pane_s,
+           array_agg(cardinality(p.bins) ORDER BY p.series_id, p.pane_at) AS n,
+           {", ".join(_sent(name) for name in ("bins", *SUMS))}
+    FROM unnest(:series, :start_at, :end_at, :cohort_s, :horizon_s)
+         AS r(series_id, start_at, end_at, cohort_s, horizon_s)
+    JOIN calmon.sealed_pane p ON p.series_id = r.series_id
+         AND p.pane_at >= r.start_at AND p.pane_at < r.end_at AND p.revision = 0
+    WHERE extract(epoch FROM p.sealed_at)
+          <= floor(extract(epoch FROM p.pane_at) / r.cohort_s) * r.cohort_s
+             + r.cohort_s + r.horizon_s
+    """  # noqa: S608  # the names are this program's own
+).bindparams(
+    bindparam("series", type_=ARRAY(Integer)),
+    bindparam("start_at", type_=ARRAY(TIMESTAMP(timezone=True))),
+    bindparam("end_at", type_=ARRAY(TIMESTAMP(timezone=True))),
+    bindparam("cohort_s", type_=ARRAY(BigInteger)),
+    bindparam("horizon_s", type_=ARRAY(BigInteger)),
+)
 
 _NOW_AT = (
     bindparam("model", type_=ARRAY(Text)),

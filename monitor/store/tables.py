@@ -474,6 +474,51 @@ baseline = Table(
     comment="Pinned baselines; the newest of a series holds",
 )
 
+threshold = Table(
+    "threshold",
+    metadata,
+    _identity("threshold_id", "Number"),
+    *_series_identity(),
+    _at("effective_at", "Event time from which it holds, for cohorts that mature later"),
+    Column(
+        "alarm_at",
+        Double,
+        comment="Evidence at which an alarm is raised, in labels; null: takes no part any more",
+    ),
+    Column("weight", Double, nullable=False, comment="Weight of its part against the others'"),
+    Column(
+        "labels_per_month",
+        Double,
+        nullable=False,
+        comment="Labels a month it was expected to send, by the cohorts matured until then",
+    ),
+    Column(
+        "false_alarms_per_month",
+        Double,
+        nullable=False,
+        comment="Its part of the budget: labels_per_month / alarm_at",
+    ),
+    Column("fleet_size", Integer, nullable=False, comment="Series that shared the budget then"),
+    _text("budget", "The budget in words"),
+    _text("rule", "thresholds, or e_d_bh: named together as well"),
+    _recorded(),
+    UniqueConstraint("model", "version", "claim", "segment", "effective_at"),
+    Index("ix_threshold_effective_at", "effective_at"),
+    comment="Thresholds that followed from a fleet's false-alarm budget; the newest holds",
+)
+
+fleet_naming = Table(
+    "fleet_naming",
+    metadata,
+    _identity("naming_id", "Number"),
+    *_series_identity(),
+    _at("named_at", "Event time at which it was named"),
+    Column("of_threshold", Double, nullable=False, comment="Its evidence over its threshold then"),
+    _recorded(),
+    UniqueConstraint("model", "version", "claim", "segment", "named_at"),
+    comment="Series that e-d-BH named below their own threshold, with others",
+)
+
 evaluation = Table(
     "evaluation",
     metadata,
@@ -562,6 +607,8 @@ INSERT_ONLY = (
     sealed_pane,
     sealed_delay,
     baseline,
+    threshold,
+    fleet_naming,
     evaluation,
     alert_event,
     notification,

@@ -7,6 +7,7 @@ clock. Must never: look past a cohort's maturity, or at the wall clock.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +15,8 @@ import numpy as np
 from monitor.core.claims import POSITIVE, Series, segment_name
 from monitor.core.episodes import AlertKind, Episode
 from monitor.core.events import LabelColumns, PredictionColumns
+from monitor.core.fleet import boundaries
+from monitor.core.folding import moment
 from monitor.core.join import JoinIndex
 from monitor.core.policies import Unlabelled
 from monitor.core.reports import series_report
@@ -21,21 +24,24 @@ from monitor.core.restarts import Announcement, change_announced
 from monitor.core.series_table import SeriesRules, SeriesTable
 from monitor.core.verdicts import Verdict, rfc3339
 from monitor.watch.cohorts import CohortDelays, cohorts_of, members
+from monitor.watch.fleet_ledger import FleetLedger
 from monitor.watch.following import follow, in_time_order, matures_at, start, take
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
 
     from numpy.typing import NDArray
 
     from monitor.core.bins import BinCounts
     from monitor.core.delay_cells import DelayCells
     from monitor.core.events import ChangeEvent
+    from monitor.core.fleet import Fleet
     from monitor.core.folding import Cohort
     from monitor.core.panes import Cells
     from monitor.core.policies import Policy
     from monitor.core.reports import SeriesReport
-    from monitor.watch.following import Judged
+    from monitor.watch.following import Followed, Judged
 
     Text = NDArray[np.object_]
 
@@ -132,15 +138,20 @@ def count(events: Events, policy_for: Callable[[str], Policy]) -> Counted:
 
 
 def backtest(
-    events: Events, policy_for: Callable[[str], Policy], changes: Sequence[ChangeEvent] = ()
+    events: Events,
+    policy_for: Callable[[str], Policy],
+    changes: Sequence[ChangeEvent] = (),
+    fleet: Fleet | None = None,
 ) -> tuple[Counted, list[Judged], list[BacktestAlert]]:
     """Counts, every verdict in time order, and the alert episodes of a stretch of events.
 
-    changes: what was announced around the models, each taken as told when it happened.
+    changes: what was announced around the models, each taken as told when it happened. fleet: the
+    false-alarm budget that the series share, if there is one.
     """
     counted = count(events, policy_for)
     newest_s = int(max(events.ts_ms.max(initial=0), events.label_ms.max(initial=0))) // 1000
-    given: list[Judged] = []
+    delays = CohortDelays(counted.delays.take(~counted.delays.late), counted.delays)
+    paths = []
     for model in sorted({series.model for series in counted.named.values()}):
         policy = policy_for(model)
         named = {i: series for i, series in counted.named.items() if series.model == model}
@@ -149,10 +160,11 @@ def backtest(
             for change in changes
             if change.model == model and change.happened_at.timestamp() <= newest_s
         ]
-        delays = CohortDelays(counted.delays.take(~counted.delays.late), counted.delays)
         for series, cohorts in cohorts_of(counted.cells, named, policy, delays).items():
             mature = [c for c in cohorts if matures_at(c, policy).timestamp() <= newest_s]
-            given += _followed(series, policy, mature, said)
+            news = in_time_order(mature, said, policy)
+            paths.append(_Path(start(series, policy), news, said))
+    given = _judged(paths, FleetLedger(fleet), moment(newest_s))
     given.sort(key=lambda judged: (judged.verdict.evaluated_at, judged.verdict.series))
     return counted, given, _alerts(given)
 
@@ -185,18 +197,51 @@ def _by_day(cells: Cells) -> list[BinCounts]:
     return [cells.take(day == each).counts() for each in np.unique(day)]
 
 
-def _followed(
-    series: Series, policy: Policy, cohorts: Sequence[Cohort], said: Sequence[Announcement]
-) -> list[Judged]:
-    """Every verdict on one series."""
-    followed, given = start(series, policy), []
-    changed_at = [each.taken_at for each in said if each.concerns(series)]
-    for news in in_time_order(cohorts, said, policy):
-        if isinstance(news, Announcement):
-            followed, judged = take(followed, news)
-        else:
-            followed, judged = follow(followed, news, changed_at)
-        given += [judged] if judged is not None else []
+@dataclass(slots=True)
+class _Path:
+    """One series on its way through what is still to come, in time order."""
+
+    followed: Followed
+    news: list[Cohort | Announcement]
+    said: Sequence[Announcement]
+    n_taken: int = 0
+
+    def on_to(self, until: datetime, ledger: FleetLedger) -> list[Judged]:
+        """Verdicts of what takes effect up to `until`."""
+        given, policy = [], self.followed.state.policy
+        changed_at = [s.taken_at for s in self.said if s.concerns(self.followed.state.series)]
+        for news in self.news[self.n_taken :]:
+            at = news.taken_at if isinstance(news, Announcement) else matures_at(news, policy)
+            if at > until:
+                break
+            self.n_taken += 1
+            if isinstance(news, Announcement):
+                self.followed, judged = take(self.followed, news)
+            else:
+                under = ledger.under(self.followed, at)
+                self.followed, judged = follow(under, news, changed_at)
+            given += [judged] if judged is not None else []
+        return given
+
+
+def _judged(paths: Sequence[_Path], ledger: FleetLedger, until: datetime) -> list[Judged]:
+    """Every verdict; series that share a budget go from midnight to midnight together."""
+    given: list[Judged] = []
+    if ledger.fleet is not None:
+        first_at = [
+            matures_at(path.news[0], path.followed.state.policy)
+            for path in paths
+            if path.news and not isinstance(path.news[0], Announcement)
+        ]
+        for at in boundaries(min(first_at, default=until) - timedelta(seconds=1), until):
+            for path in paths:
+                given += path.on_to(at, ledger)
+            closed = ledger.close(at, {p.followed.state.series: p.followed for p in paths})
+            given += closed.judged
+            for path in paths:
+                path.followed = closed.followed.get(path.followed.state.series, path.followed)
+    for path in paths:
+        given += path.on_to(until, ledger)
     return given
 
 

@@ -10,11 +10,11 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from monitor.store.panes import Reading, SeenModel
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
     from datetime import datetime
-
-    from monitor.store.panes import Reading, SeenModel
 
 IDLE_AFTER = timedelta(seconds=10)
 """Wall-clock time after a model's first event from which a partition without any of it is idle."""
@@ -47,6 +47,28 @@ def model_now(
     if not mine or any(at is None for at in counted_through):
         return None
     return min([wall_now, *(at for at in counted_through if at is not None)])
+
+
+def fleet_now(
+    clock: Clock,
+    readings: Iterable[Reading],
+    streams: Collection[str],
+    began_at: datetime,
+    wall_now: datetime,
+) -> datetime | None:
+    """Event time up to which all models can be judged together; None while that is not known.
+
+    As `model_now`, but on the event clock the partitions' newest events are those of any model:
+    models share one time, and one that has ended does not hold the others back. began_at: when
+    (wall clock) the first event of any model was read.
+    """
+    mine = [
+        Reading(r.topic, r.partition, r.counted_through_at, {0: max(r.counted.values())})
+        if r.counted
+        else r
+        for r in readings
+    ]
+    return model_now(clock, mine, streams, SeenModel(0, began_at), wall_now)
 
 
 def _oldest_stream(

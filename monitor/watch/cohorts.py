@@ -15,14 +15,14 @@ from monitor.core.bins import N_BINS, N_SUMS, BinCounts
 from monitor.core.claims import Series, marginals
 from monitor.core.delay_cells import DelayCells, delay_pane_s
 from monitor.core.folding import Cohort
+from monitor.core.panes import Cells
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from monitor.core.delays import DelayCounts
-    from monitor.core.panes import Cells
     from monitor.core.policies import Policy
 
 
@@ -51,13 +51,28 @@ def cohorts_of(
     """
     cohort_s = int(policy.cohort.total_seconds())
     on_time = cells.take(~cells.late)
+    index, prompt, complete = on_time.series, delays.on_time.series, delays.complete.series
     found: dict[Series, list[Cohort]] = {}
     for series, indices in members(named).items():
-        mine = on_time.take(np.isin(on_time.series, indices))
+        mine = rows_of(index, indices)
         if len(mine):
-            cohorts = _merged(mine, cohort_s)
-            found[series] = _with_delays(cohorts, indices, policy, delays)
+            own = CohortDelays(
+                _delays(delays.on_time, rows_of(prompt, indices)),
+                _delays(delays.complete, rows_of(complete, indices)),
+            )
+            cohorts = _merged(Cells(on_time.key[mine], on_time.sums[mine]), cohort_s)
+            found[series] = _with_delays(cohorts, policy, own)
     return found
+
+
+def rows_of(index: NDArray[np.int64], wanted: Sequence[int]) -> NDArray[np.int64]:
+    """Rows of a sorted column that hold one of the values, in the order of the values.
+
+    By search, since a fleet's cells are looked through once for every series.
+    """
+    low = np.searchsorted(index, wanted, side="left").tolist()
+    high = np.searchsorted(index, wanted, side="right").tolist()
+    return np.concatenate([np.arange(a, b) for a, b in zip(low, high, strict=True)])
 
 
 def cohort_start_s(
@@ -71,21 +86,20 @@ def cohort_start_s(
     return last // cohort_s * cohort_s
 
 
-def _with_delays(
-    cohorts: list[Cohort], indices: list[int], policy: Policy, delays: CohortDelays
-) -> list[Cohort]:
-    on_time = _by_cohort(delays.on_time, indices, policy, complete=False)
-    complete = _by_cohort(delays.complete, indices, policy, complete=True)
+def _delays(cells: DelayCells, rows: NDArray[np.int64]) -> DelayCells:
+    return DelayCells(cells.key[rows], cells.n[rows])
+
+
+def _with_delays(cohorts: list[Cohort], policy: Policy, delays: CohortDelays) -> list[Cohort]:
+    on_time = _by_cohort(delays.on_time, policy, complete=False)
+    complete = _by_cohort(delays.complete, policy, complete=True)
     return [
         replace(cohort, delays=on_time.get(cohort.start_s), complete=complete.get(cohort.start_s))
         for cohort in cohorts
     ]
 
 
-def _by_cohort(
-    cells: DelayCells, indices: list[int], policy: Policy, *, complete: bool
-) -> dict[int, DelayCounts]:
-    mine = cells.take(np.isin(cells.series, indices))
+def _by_cohort(mine: DelayCells, policy: Policy, *, complete: bool) -> dict[int, DelayCounts]:
     horizon = policy.correction_horizon if complete else policy.label_horizon
     start = cohort_start_s(mine.pane_start, policy, complete=complete)
     return {

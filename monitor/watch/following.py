@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from monitor.core.episodes import Decision, Episode, closed, decide
 from monitor.core.evaluation import has_shifted, judge
-from monitor.core.folding import Baseline, SeriesState, begin, moment, step
+from monitor.core.folding import Baseline, SeriesState, begin, moment, raised, step
 from monitor.core.policies import Cadence
 from monitor.core.restarts import Announcement, restart_words, restarted
 from monitor.core.verdicts import Status, Verdict
@@ -42,6 +42,10 @@ class Followed:
     episode: Episode | None = None
     judged_at: datetime | None = None
     status: Status | None = None
+
+    def on(self, state: SeriesState) -> Followed:
+        """The same with another state."""
+        return self if state is self.state else replace(self, state=state)
 
 
 def start(series: Series, policy: Policy, baseline: Baseline | None = None) -> Followed:
@@ -111,6 +115,23 @@ def follow(
     ):
         return after, None
     return _judged(after, at)
+
+
+def name(followed: Followed, at: datetime) -> tuple[Followed, Judged | None]:
+    """Raise an alarm that the fleet's rule asks for at `at`, where the effect is large enough."""
+    after = learn_naming(followed)
+    if after is followed:
+        return followed, None
+    # Two verdicts on a series have two times.
+    judged_at = followed.judged_at
+    when = at if judged_at is None else max(at, judged_at + timedelta(milliseconds=1))
+    return _judged(after, when)
+
+
+def learn_naming(followed: Followed) -> Followed:
+    """Take in a naming that was judged before."""
+    until_s = followed.state.seen_until_s
+    return followed if until_s is None else followed.on(raised(followed.state, until_s))
 
 
 def check_silence(followed: Followed, now: datetime) -> tuple[Followed, Judged | None]:

@@ -30,13 +30,15 @@ class TickAbandoned(Exception):  # noqa: N818  # what was asked for, not a fault
 class ModelShare:
     """One model's share of a tick: what is given and pinned while its series are folded on.
 
-    judged_through: what matured up to then was judged before, and is learned only.
+    judged_through: what matured up to then was judged before, and is learned only. under: puts a
+    series under the threshold that a cohort finds.
     """
 
     policy: Policy
     judged_through: datetime
     news: Sequence[Announced] = ()
     stopped: Callable[[], bool] = bool
+    under: Callable[[Followed, datetime], Followed] = lambda followed, _: followed
     given: list[Judged] = field(default_factory=list)
     pinned: list[tuple[Baseline, datetime]] = field(default_factory=list)
 
@@ -60,6 +62,8 @@ class ModelShare:
         for news in in_time_order(cohorts, said, self.policy):
             if self.stopped():
                 raise TickAbandoned
+            if not isinstance(news, Announcement):
+                followed = self.under(followed, matures_at(news, self.policy))
             before, judged = followed.state.baseline, None
             if isinstance(news, Announcement):
                 followed, judged = (

@@ -1,49 +1,43 @@
 """The tick: fold, seal, judge, decide, record.
 
-Guarantees: one model's verdicts, decisions and notifications are written in one transaction with
-the mark of how far it was judged; after a crash the next tick goes on from the mark. What a
-restart keeps in memory is folded again from sealed panes. Must never: send anything, or read a
-clock.
+Guarantees: event time is gone through in slices that end at midnights, all models together, so
+that what models share depends on event time alone; all that a slice brings is written in one
+transaction with the marks of how far was judged, and only then remembered, so that after a crash
+the next tick goes on from the marks. What a restart keeps in memory is folded again from sealed
+panes. A tick reads no more than a day of cohorts at a time, and ends after `cohorts_a_tick` of
+them. Must never: send anything, or read a clock.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
-import numpy as np
 import structlog
 
-from monitor.core.delay_cells import DelayCells, delay_pane_s
-from monitor.core.folding import IMPORTED
-from monitor.core.panes import Cells
-from monitor.core.restarts import ACCEPTED, RESET
-from monitor.core.verdicts import Status
-from monitor.store.history import Alert, Judgement
-from monitor.watch.clock import Clock, model_now
-from monitor.watch.cohorts import CohortDelays, cohort_start_s, cohorts_of
-from monitor.watch.following import (
-    Followed,
-    Judged,
-    check_silence,
-    start,
-)
-from monitor.watch.model_share import ModelShare
+from monitor.core.fleet import boundaries, boundary
+from monitor.store.history import Alert, Brought, Judgement
+from monitor.watch.clock import Clock, fleet_now, model_now
+from monitor.watch.fleet_ledger import Closed, FleetLedger
+from monitor.watch.following import check_silence
+from monitor.watch.slice import Folding, Known, cohort_floor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from datetime import datetime
 
     from monitor.core.claims import Series
-    from monitor.core.folding import Cohort
+    from monitor.core.fleet import Fleet
     from monitor.core.policies import Policy
-    from monitor.store.announcements import Announced
-    from monitor.store.history import HistoryStore, Standing
+    from monitor.store.history import HistoryStore
     from monitor.store.panes import PaneStore
+    from monitor.watch.following import Followed, Judged
+    from monitor.watch.slice import Slice
 
 log = structlog.get_logger(__name__)
 
-_BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+COHORTS_A_TICK = 5000
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +45,8 @@ class WatchSettings:
     """What the watcher is told. streams: topics of predictions and labels.
 
     policy_for gives a model's policy, routes_for the (route, target) pairs of its alerts; stopped
-    says whether the process is to end: the tick is then abandoned between two cohorts.
+    says whether the process is to end: the tick is then abandoned between two cohorts. fleet: the
+    false-alarm budget that the series share, if there is one; the models then share a clock too.
     """
 
     clock: Clock
@@ -59,25 +54,24 @@ class WatchSettings:
     policy_for: Callable[[str], Policy | None]
     routes_for: Callable[[str], Sequence[tuple[str, str]]]
     stopped: Callable[[], bool] = bool
-
-
-@dataclass(slots=True)
-class _Model:
-    """What the watcher remembers of one model between ticks."""
-
-    fed_through_at: datetime = _BEGINNING
-    judged_through_at: datetime = _BEGINNING
-    followed: dict[Series, Followed] = field(default_factory=dict)
+    fleet: Fleet | None = None
+    cohorts_a_tick: int = COHORTS_A_TICK
 
 
 class Watcher:
-    """The leader's memory between ticks; it can be lost at any time."""
+    """The leader's memory between ticks; it can be lost at any time.
+
+    is_behind: the last tick ended before all was judged, so that the next is due at once.
+    """
 
     def __init__(self, panes: PaneStore, history: HistoryStore, settings: WatchSettings) -> None:
         self._panes = panes
         self._history = history
         self._settings = settings
-        self._models: dict[str, _Model] = {}
+        self._known: dict[str, Known] = {}
+        self._named: dict[int, Series] = {}
+        self._ledger = FleetLedger(None)
+        self.is_behind = False
 
     def tick(self, now: datetime) -> list[Judged]:
         """Do what is due at wall-clock `now`; returns the verdicts given."""
@@ -85,195 +79,146 @@ class Watcher:
         while self._panes.fold():
             pass
         self._panes.seal(now_at)
-        judged_through = self._history.judged_through()
-        waiting = self._history.waiting()
+        due = self._due(now_at)
+        self.is_behind = False
         given: list[Judged] = []
-        for model, at in sorted(now_at.items()):
-            policy = self._settings.policy_for(model)
-            if policy is None:
-                continue
-            through = judged_through.get(model, _BEGINNING)
-            if model in self._models and self._models[model].judged_through_at != through:
-                # Another leader judged meanwhile: what is remembered here is out of date.
-                del self._models[model]
-            try:
-                until = max(at, through)
-                told = model in waiting and waiting[model] <= until
-                given += self._judge(model, policy, until, through, told=told)
-            except BaseException:
-                # Memory and history may differ now: the next tick folds this model again.
-                self._models.pop(model, None)
-                raise
-        return given
+        cohorts, active = 0, set[str]()
+        for until in self._slices(due):
+            done, brought = self._judge(due, until)
+            given += brought
+            cohorts, active = cohorts + done.n_cohorts, active | done.shares.keys()
+            if cohorts >= self._settings.cohorts_a_tick and until < max(due.values()):
+                self.is_behind = True
+                return given
+        return given + self._silent({m: at for m, at in due.items() if m not in active})
 
     def _times(self, now: datetime) -> dict[str, datetime]:
         settings, readings = self._settings, self._panes.readings()
+        models = self._panes.models()
+        if settings.fleet is not None and models:
+            began_at = min(seen.seen_at for seen in models.values())
+            at = fleet_now(settings.clock, readings, settings.streams, began_at, now)
+            return {} if at is None else dict.fromkeys(models, at)
         times = {
             name: model_now(settings.clock, readings, settings.streams, seen, now)
-            for name, seen in self._panes.models().items()
+            for name, seen in models.items()
         }
         return {model: at for model, at in times.items() if at is not None}
 
-    def _judge(
-        self,
-        model: str,
-        policy: Policy,
-        now: datetime,
-        judged_through: datetime,
-        *,
-        told: bool,
-    ) -> list[Judged]:
-        """Judge all that became whole since the last tick, in time order, and record it.
+    def _due(self, now_at: dict[str, datetime]) -> dict[str, datetime]:
+        """How far each model with sealed panes is to be judged; memory is brought up to date."""
+        judged = self._history.judged_through()
+        if any(known.judged_through_at != judged.get(m) for m, known in self._known.items()):
+            # Another leader judged meanwhile: what is remembered here is out of date.
+            self._known = {}
+        if not self._known:
+            self._open_ledger(judged)
+        policies = {m: p for m in sorted(now_at) if (p := self._settings.policy_for(m)) is not None}
+        new = {m: p for m, p in policies.items() if m not in self._known}
+        oldest = self._panes.oldest(list(new)) if new else {}
+        for model, from_at in oldest.items():
+            fed_through_at = cohort_floor(from_at, new[model])
+            self._known[model] = Known(new[model], fed_through_at, judged.get(model))
+        self._named |= self._panes.all_series(after=max(self._named, default=-1))
+        for index, series in self._named.items():
+            if series.model in self._known:
+                self._known[series.model].named[index] = series
+        return {m: max(now_at[m], judged.get(m, now_at[m])) for m in policies if m in self._known}
 
-        told: whether something was announced that no tick has taken.
-        """
-        known = self._models.setdefault(model, _Model(judged_through_at=judged_through))
-        through = _cohort_floor(now - policy.label_horizon, policy)
-        if through <= known.fed_through_at and not told:
-            return self._silent(model, policy, known, now)
-        news = self._announced(model, policy, now, judged_through)
-        share = ModelShare(policy, judged_through, news, self._settings.stopped)
-        baselines = self._history.baselines(model)
-        standings = {standing.series: standing for standing in self._history.standings(model)}
-        cohorts = self._cohorts(model, policy, known.fed_through_at, through)
-        for series in sorted({*cohorts, *(known.followed if share.new else ())}):
-            stored, holds_from = baselines.get(series, (None, _BEGINNING))
-            followed = known.followed.get(series)
-            said = share.new
-            if followed is None:
-                followed = _resumed(start(series, policy, stored), standings.get(series))
-                said = [each for each in share.all if not stored or each.taken_at > holds_from]
-            mine = [
-                cohort
-                for cohort in cohorts.get(series, [])
-                if stored is None or stored.source != IMPORTED or _begins(cohort) >= holds_from
-            ]
-            known.followed[series] = share.over(followed, mine, said)
-        share.given.sort(key=lambda judged: judged.verdict.evaluated_at)
-        self._record(model, policy, now, share)
-        known.fed_through_at = max(through, known.fed_through_at)
-        known.judged_through_at = now
-        return share.given
+    def _open_ledger(self, judged: dict[str, datetime]) -> None:
+        self._ledger = FleetLedger(None)
+        if (fleet := self._settings.fleet) is not None:
+            newest = max(judged.values(), default=None)
+            self._ledger = FleetLedger.resumed(fleet, *self._history.fleet(), newest)
 
-    def _announced(
-        self, model: str, policy: Policy, now: datetime, judged_through: datetime
-    ) -> list[Announced]:
-        """What was announced up to now; what is new is taken when it happened, or just after.
+    def _slices(self, due: dict[str, datetime]) -> list[datetime]:
+        """Event times at which slices end: every midnight, and how far is to be judged."""
+        if not due:
+            return []
+        until = max(due.values())
+        after = min(self._known[model].next_at for model in due) - timedelta(seconds=1)
+        if self._ledger.closed_through is not None:
+            after = min(after, self._ledger.closed_through)
+        return sorted({*boundaries(after, until), until})
 
-        Just after the newest cohort that was judged without it, if it happened before that.
-        """
-        newest = _cohort_floor(judged_through - policy.label_horizon, policy)
-        after_it = newest + policy.label_horizon + timedelta(milliseconds=1)
-        found = []
-        for each in self._history.announced(model):
-            told = each.told
-            if not each.is_taken and told.happened_at > now:
-                continue
-            if not each.is_taken:
-                late = told.happened_at < after_it
-                told = replace(
-                    told,
-                    taken_at=after_it if late else told.happened_at,
-                    restarts=told.kind in {ACCEPTED, RESET, *policy.restart_on},
+    def _judge(self, due: dict[str, datetime], until: datetime) -> tuple[Slice, list[Judged]]:
+        """Judge all that became whole by `until`, close its midnight, and record both."""
+        ends = {model: min(until, at) for model, at in due.items()}
+        ledger = self._ledger
+        folding = Folding(self._panes, self._history, ledger.under, self._settings.stopped)
+        done = folding.slice(self._known, ends)
+        closed = Closed()
+        try:
+            if until == boundary(until):
+                closed = ledger.close(until, self._everyone() | done.followed)
+            given = done.given + closed.judged
+            marks = {
+                model: max(ends[model], self._mark(model) or ends[model]) for model in done.shares
+            }
+            self._record(
+                Brought(
+                    marks,
+                    done.pinned,
+                    self._judgements(given),
+                    done.taken,
+                    closed.thresholds,
+                    closed.namings,
                 )
-            found.append(replace(each, told=told))
-        return found
-
-    def _cohorts(
-        self, model: str, policy: Policy, after: datetime, through: datetime
-    ) -> dict[Series, list[Cohort]]:
-        """Whole cohorts of prediction time in [after, through), but what was sealed too late."""
-        named = self._panes.series(model)
-        sealed = self._panes.sealed(list(named), after, through)
-        cohort_s = int(policy.cohort.total_seconds())
-        horizon_s = int(policy.label_horizon.total_seconds())
-        in_time = [
-            sealed.sealed_s[series, pane] <= pane // cohort_s * cohort_s + cohort_s + horizon_s
-            for series, pane in zip(
-                sealed.cells.series.tolist(), sealed.cells.pane_start.tolist(), strict=True
             )
-        ]
-        cells = Cells(sealed.cells.key[in_time], sealed.cells.sums[in_time])
-        delays = CohortDelays(
-            self._delays(list(named), policy, after, through, complete=False),
-            self._delays(list(named), policy, after, through, complete=True),
-        )
-        return cohorts_of(cells, named, policy, delays)
+        except BaseException:
+            # Memory and history may differ now: the next tick folds everything again.
+            self._known = {}
+            raise
+        for model, at in marks.items():
+            self._known[model].fed_through_at = done.fed_through_at[model]
+            self._known[model].judged_through_at = at
+            self._known[model].folded_through_at = ends[model]
+        for series, followed in (done.followed | closed.followed).items():
+            self._known[series.model].followed[series] = followed
+        return done, given
 
-    def _delays(
-        self,
-        series: Sequence[int],
-        policy: Policy,
-        after: datetime,
-        through: datetime,
-        *,
-        complete: bool,
-    ) -> DelayCells:
-        """Delays that go with the cohorts in [after, through), but what was sealed too late."""
-        aged = policy.correction_horizon - policy.label_horizon if complete else timedelta()
-        pane = timedelta(seconds=delay_pane_s(int(policy.pane.total_seconds())))
-        from_at = max(_BEGINNING, after - aged - pane) if after > _BEGINNING else _BEGINNING
-        until_at = max(_BEGINNING, through - aged)
-        sealed = self._panes.delays.sealed(series, from_at, until_at, complete=complete)
-        sealed_s = np.array(
-            [
-                sealed.sealed_s[key]
-                for key in zip(
-                    sealed.cells.series.tolist(), sealed.cells.pane_start.tolist(), strict=True
-                )
-            ],
-            dtype=np.int64,
-        )
-        start = cohort_start_s(sealed.cells.pane_start, policy, complete=complete)
-        mature_s = start + int((policy.cohort + policy.label_horizon).total_seconds())
-        return sealed.cells.take(sealed_s <= mature_s)
-
-    def _silent(self, model: str, policy: Policy, known: _Model, now: datetime) -> list[Judged]:
+    def _silent(self, due: dict[str, datetime]) -> list[Judged]:
+        """Say which series have fallen silent."""
         given: list[Judged] = []
-        for series, followed in known.followed.items():
-            known.followed[series], judged = check_silence(followed, now)
-            given += [judged] if judged is not None else []
+        after: dict[Series, Followed] = {}
+        for model, now in due.items():
+            for series, followed in self._known[model].followed.items():
+                after[series], judged = check_silence(followed, now)
+                given += [judged] if judged is not None else []
+        marks = {s.model: due[s.model] for s in (judged.verdict.series for judged in given)}
         if given:
-            self._record(model, policy, now, ModelShare(policy, now, given=given))
-            known.judged_through_at = now
+            self._record(Brought(marks, judgements=self._judgements(given)))
+        for series, followed in after.items():
+            self._known[series.model].followed[series] = followed
+        for model, at in marks.items():
+            self._known[model].judged_through_at = at
         return given
 
-    def _record(self, model: str, policy: Policy, now: datetime, share: ModelShare) -> None:
-        routes = self._settings.routes_for(model)
+    def _everyone(self) -> dict[Series, Followed]:
+        return {s: f for known in self._known.values() for s, f in known.followed.items()}
+
+    def _mark(self, model: str) -> datetime | None:
+        return self._known[model].judged_through_at
+
+    def _record(self, brought: Brought) -> None:
+        if brought.is_anything:
+            self._history.record(brought)
+
+    def _judgements(self, given: Sequence[Judged]) -> list[Judgement]:
         judgements = []
-        for judged in share.given:
-            decision, alert = judged.decision, None
+        for judged in given:
+            series, decision, alert = judged.verdict.series, judged.decision, None
             if decision.alert is not None and decision.episode is not None:
+                routes = self._settings.routes_for(series.model)
                 alert = Alert(decision.alert, decision.episode, routes)
                 log.info(
                     "alert",
                     kind=str(decision.alert),
-                    model=model,
-                    version=judged.verdict.series.version,
-                    segment=judged.verdict.series.segment,
+                    model=series.model,
+                    version=series.version,
+                    segment=series.segment,
                     at=judged.verdict.evaluated_at.isoformat(),
                     reason=judged.verdict.reason,
                 )
-            judgements.append(Judgement(judged.verdict, policy, alert))
-        taken = [each for each in share.news if not each.is_taken]
-        self._history.record(model, now, share.pinned, judgements, taken)
-
-
-def _resumed(followed: Followed, standing: Standing | None) -> Followed:
-    if standing is None:
-        return followed
-    return replace(
-        followed,
-        episode=standing.episode,
-        judged_at=standing.evaluated_at,
-        status=Status(standing.status),
-    )
-
-
-def _cohort_floor(moment: datetime, policy: Policy) -> datetime:
-    cohort_s = int(policy.cohort.total_seconds())
-    return datetime.fromtimestamp(moment.timestamp() // cohort_s * cohort_s, UTC)
-
-
-def _begins(cohort: Cohort) -> datetime:
-    return datetime.fromtimestamp(cohort.start_s, UTC)
+            judgements.append(Judgement(judged.verdict, self._known[series.model].policy, alert))
+        return judgements

@@ -75,7 +75,8 @@ class Product:
                 raise
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
-                assert process.wait(timeout=30) == 0, self.log()
+                code = process.wait(timeout=30)
+                assert code == 0, f"exit code {code}: {self.log()}"
 
     def log(self) -> str:
         return (self.folder / "daemon.log").read_text(errors="replace")[-3000:]

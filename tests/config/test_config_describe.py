@@ -33,6 +33,7 @@ def test_the_text_says_what_differs_and_what_is_connected() -> None:
         "  topics: predictions, labels, changes",
         "  undeclared models: go to the dead letters",
         "  metrics and health: not served",
+        "  false alarms: no budget, each model has its alarm_at",
         "  policies (by fingerprint)",
         f"    defaults  {churn[:12]}  window 14d",
         f"    fraud     {fraud[:12]}  label_horizon 30d, segments country",
@@ -44,6 +45,32 @@ def test_the_text_says_what_differs_and_what_is_connected() -> None:
         "    slack_base_url: set",
         "    pictures_dir: not set",
     ]
+
+
+def test_a_budget_is_said_with_the_thresholds_that_follow() -> None:
+    settings = parse(
+        """
+        fleet:
+          false_alarms: one false page a month
+          rule: e_d_bh
+          weights: {fraud: 3}
+        models: {legacy: {alarm_at: 4e6}, old: {detectors: [adwin]}, fraud: {}}
+        """
+    )
+    lines = describe_text(settings).split("\n")
+    at = lines.index("  false alarms: at most 1 false page a month over the whole fleet")
+    assert lines[at + 1 : at + 6] == [
+        "    a series' threshold is its labels a month over its part of the budget;",
+        (
+            "    where each sends 10,000 labels a month it is 111,111 for 10, 1.11 million for "
+            "100, 5.56 million for 500 series"
+        ),
+        "    parts against 1 for the others: fraud 3",
+        "    series that move together are named earlier, by e-d-BH at midnight",
+        "    on top of it: legacy, old, by an alarm_at or detectors of their own",
+    ]
+    fleet = json.loads(json.dumps(describe(settings)))["fleet"]
+    assert (fleet["false_alarms_per_month"], fleet["apart"]) == (1, ["legacy", "old"])
 
 
 def test_neither_form_holds_a_secret() -> None:

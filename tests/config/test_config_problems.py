@@ -145,6 +145,32 @@ def test_a_fault_of_a_policy_names_line_key_and_mend(
         (f"topics: {{labels: {'x' * 250}}}", "topics.labels: "),
         ("topics: {labls: x}", "topics.labls: unknown key; did you mean labels?"),
         ("topics: [a, b, c]", "topics: expected a mapping of `key: value` lines, got a list"),
+        ("fleet: {false_alarms: few}", 'fleet.false_alarms: "few" is no budget; write "at most 1'),
+        ("fleet: {false_alarms: 0 a year}", 'fleet.false_alarms: "0 a year" is no budget'),
+        ("fleet: {false_alarms: 1}", "fleet.false_alarms: expected text, got 1"),
+        ("fleet: {weights: {a: 2}}", "fleet.weights: has no effect without false_alarms; add"),
+        ("fleet: {rule: e_d_bh}", "fleet.rule: has no effect without false_alarms"),
+        ("fleet: {false_alarms: 1 a day, rule: edbh}", "fleet.rule: "),
+        (
+            "fleet: {false_alarms: 1 a day, weights: {a: 0}}",
+            "fleet.weights.a: 0 is out of range; use more than 0",
+        ),
+        (
+            "{fleet: {false_alarms: 1 a day}, defaults: {alarm_at: 1e6}}",
+            "defaults.alarm_at: has no effect with fleet.false_alarms, from which thresholds",
+        ),
+        (
+            "{fleet: {false_alarms: 1 a day}, defaults: {detectors: [adwin]}}",
+            "defaults.detectors: leaves out e_process, and no other detector keeps to",
+        ),
+        (
+            "{fleet: {false_alarms: 1 a day, weights: {a: 2}}, models: {a: {alarm_at: 1e6}}}",
+            "fleet.weights.a: the model has an alarm_at of its own and takes no part",
+        ),
+        (
+            "{auto_register: false, fleet: {false_alarms: 1 a day, weights: {a: 2}}}",
+            "fleet.weights.a: is not declared under models; declare or remove it",
+        ),
         ("auto_register: yes", 'auto_register: expected true or false, got "yes"; write true'),
         ("auto_register: 1", "auto_register: expected true or false, got 1"),
         ("clock: evnt", 'clock: "evnt" is unknown; did you mean event?'),

@@ -48,7 +48,8 @@ def test_every_table_view_and_column_says_what_it_holds(any_postgres_url: str) -
     views = rows(any_postgres_url, "SELECT viewname FROM pg_views WHERE schemaname = 'audit'")
     assert {name for (name,) in views} == {
         "alerts", "baseline_decisions", "baselines", "changes", "dead_letters", "delays",
-        "evaluations", "gaps", "notifications", "panes", "policies",
+        "evaluations", "fleet_namings", "gaps", "notifications", "panes", "policies",
+        "thresholds",
     }  # fmt: skip
 
 
@@ -77,7 +78,7 @@ def _fill(connection: Connection, table: str) -> None:
     samples = {
         "TEXT": "'x'", "BIGINT": "1", "INTEGER": "1", "SMALLINT": "1", "JSONB": "'{}'",
         "TIMESTAMP WITH TIME ZONE": "now()", "SMALLINT[]": "'{}'", "BIGINT[]": "'{}'",
-        "BOOLEAN": "true", "BYTEA": "''",
+        "BOOLEAN": "true", "DOUBLE PRECISION": "1", "BYTEA": "''",
     }  # fmt: skip
     columns = [
         column

@@ -109,7 +109,7 @@ def test_a_change_told_late_changes_no_verdict_that_was_given(engine: Engine) ->
     watched.restart()
     assert watched.tick(day(DAYS)) == []
     assert watched.verdicts() == once
-    remembered = {s: f.state for s, f in watched.watcher._models["credit"].followed.items()}  # noqa: SLF001
+    remembered = {s: f.state for s, f in watched.watcher._known["credit"].followed.items()}  # noqa: SLF001
     assert {s.restart.kind for s in remembered.values() if s.restart} == {"recalibration"}
 
 

@@ -20,34 +20,39 @@ from monitor.store.packing import pack
 from monitor.store.panes import PaneStore
 from monitor.watch.backtest import count
 from monitor.watch.clock import Clock
-from monitor.watch.tick import Watcher, WatchSettings
+from monitor.watch.tick import COHORTS_A_TICK, Watcher, WatchSettings
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from monitor.core.events import ChangeEvent
+    from monitor.core.fleet import Fleet
     from monitor.core.policies import Policy
     from monitor.watch.backtest import Events
     from monitor.watch.following import Judged
 
-MODEL_ID = 1
-
 
 @dataclass
 class Watched:
-    """One model's counts in a database, and the watcher over them."""
+    """The counts of models under one policy in a database, and the watcher over them."""
 
     engine: Engine
     policy: Policy
+    models: int = 1
+    fleet: Fleet | None = None
+    cohorts_a_tick: int = COHORTS_A_TICK
     watcher: Watcher = field(init=False)
 
     def __post_init__(self) -> None:
         self.restart()
 
     @classmethod
-    def over(cls, engine: Engine, events: Events, policy: Policy) -> Watched:
-        """Lay down the counts of all events of one model, at event time 0."""
+    def over(
+        cls, engine: Engine, events: Events, policy: Policy, fleet: Fleet | None = None
+    ) -> Watched:
+        """Lay down the counts of all events, at event time 0."""
         counted = count(events, lambda _: policy)
+        models = sorted(set(events.model))
         seconds = [
             int(span.total_seconds())
             for span in (policy.pane, policy.label_horizon, policy.correction_horizon)
@@ -58,7 +63,7 @@ class Watched:
                     "INSERT INTO calmon.model (model_id, name) OVERRIDING SYSTEM VALUE "
                     "VALUES (:i, :n)"
                 ),
-                {"i": MODEL_ID, "n": str(events.model[0])},
+                [{"i": number, "n": name} for number, name in enumerate(models, 1)],
             )
             connection.execute(
                 text(
@@ -88,7 +93,7 @@ class Watched:
                     ),
                     {"t": topic},
                 )
-        return cls(engine, policy)
+        return cls(engine, policy, len(models), fleet)
 
     def restart(self) -> None:
         """A new process: nothing is remembered."""
@@ -97,6 +102,8 @@ class Watched:
             ("predictions", "labels"),
             lambda _: self.policy,
             lambda _: [("console", "stdout")],
+            fleet=self.fleet,
+            cohorts_a_tick=self.cohorts_a_tick,
         )
         self.watcher = Watcher(PaneStore(self.engine), HistoryStore(self.engine), settings)
 
@@ -107,7 +114,8 @@ class Watched:
 
     def tick(self, at: datetime) -> list[Judged]:
         """A tick when the streams were read up to event time `at`."""
-        counted = json.dumps({str(MODEL_ID): int(at.timestamp() * 1000)})
+        at_ms = int(at.timestamp() * 1000)
+        counted = json.dumps({str(model): at_ms for model in range(1, self.models + 1)})
         with self.engine.begin() as connection:
             connection.execute(
                 text("UPDATE calmon.ingest_partition SET counted = CAST(:c AS jsonb)"),
