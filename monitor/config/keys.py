@@ -292,8 +292,8 @@ class PolicyKeys(Keys):
         AfterValidator(some_detector),
     ] = _key(
         DEFAULT.detectors,
-        "Who looks for changes: `e_process`, `adwin`, `page_hinkley`, `kswin`. With `e_process` "
-        "only it raises alerts, and the others' findings stand beside it.",
+        "Who looks for changes: `e_process`, `band`, `adwin`, `page_hinkley`, `kswin`. With "
+        "`e_process` only it raises alerts, and the others' findings stand beside it.",
         example="[e_process, adwin]",
     )
     wobble: Annotated[WobbleRule, Field(strict=False)] = _key(

@@ -200,6 +200,8 @@ def _drifted(alarm: Alarm, evidence: Evidence) -> str:
 def _by_whom(alarm: Alarm) -> str:
     if alarm.raised_by is DetectorName.E_PROCESS:
         return ""
+    if alarm.raised_by is DetectorName.BAND:
+        return " Found by the band around the baseline's map."
     return f" Found by {alarm.raised_by}, which promises no rate of false alarms."
 
 

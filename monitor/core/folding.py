@@ -18,6 +18,7 @@ import numpy as np
 from monitor.core import second_opinions
 from monitor.core.arrival import COMPLETE
 from monitor.core.autocorrelation import find_memory
+from monitor.core.band import Band
 from monitor.core.bins import BinCounts
 from monitor.core.label_delays import NOTHING_SEEN, SeenDelays, arrival_of
 from monitor.core.metrics import metrics, reliability_bins
@@ -140,7 +141,7 @@ class SeriesState:
     predicted_until_s: int | None = None
     restart: Restart | None = None
     delays: SeenDelays = NOTHING_SEEN
-    opinions: tuple[SecondOpinion, ...] = ()
+    opinions: tuple[SecondOpinion | Band, ...] = ()
     memory: Autocorrelation | None = None
     first_s: int | None = None
     traffic: Traffic = ()
@@ -309,10 +310,15 @@ def _pinned(state: SeriesState, baseline: Baseline) -> SeriesState:
     )
 
 
-def _asked(policy: Policy, resting: Detector) -> tuple[SecondOpinion, ...]:
+def _asked(policy: Policy, resting: Detector) -> tuple[SecondOpinion | Band, ...]:
     """The policy's second opinions before their first cohort, against the baseline's map."""
-    names = [name for name in policy.detectors if name is not DetectorName.E_PROCESS]
-    return tuple(second_opinions.begin(name, resting.expected) for name in names)
+    return tuple(
+        Band.begin(resting, policy.alarm_at)
+        if name is DetectorName.BAND
+        else second_opinions.begin(name, resting.expected)
+        for name in policy.detectors
+        if name is not DetectorName.E_PROCESS
+    )
 
 
 def _fed(state: SeriesState, cohort: Cohort) -> SeriesState:
@@ -330,9 +336,7 @@ def _fed(state: SeriesState, cohort: Cohort) -> SeriesState:
         cohort.counts, cohort.start_s, learn_below=learn_below, arrival=arrival
     )
     seen = state.labels_seen + cohort.counts.n_labelled
-    opinions = tuple(
-        second_opinions.step(each, cohort.counts, cohort.start_s) for each in state.opinions
-    )
+    opinions = tuple(each.fed(cohort.counts, cohort.start_s) for each in state.opinions)
     return replace(state, detector=scaled(detector, -excess), labels_seen=seen, opinions=opinions)
 
 

@@ -26,12 +26,13 @@ class Cadence(StrEnum):
 
 
 class DetectorName(StrEnum):
-    """Who looks for a change: the e-process, and river's detectors as second opinions."""
+    """Who looks for a change: the e-process; the band and river's detectors as second opinions."""
 
     E_PROCESS = "e_process"
     ADWIN = "adwin"
     PAGE_HINKLEY = "page_hinkley"
     KSWIN = "kswin"
+    BAND = "band"
 
 
 class Unlabelled(StrEnum):

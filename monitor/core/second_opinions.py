@@ -69,6 +69,10 @@ class SecondOpinion:
     findings: int = 0
     drifted_s: int | None = None
 
+    def fed(self, counts: BinCounts, start_s: int) -> SecondOpinion:
+        """The state after one more whole cohort; the given state stays as it was."""
+        return step(self, counts, start_s)
+
 
 def begin(name: str, expected: Expected = sigmoid) -> SecondOpinion:
     """A detector before its first cohort, by name: adwin, page_hinkley or kswin.
