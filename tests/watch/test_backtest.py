@@ -4,11 +4,14 @@ from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
+import pytest
 
+from monitor.core.budget import Budget
+from monitor.core.fleet import Fleet
 from monitor.core.policies import FirstLabels, Policy
 from monitor.core.verdicts import Cause, Direction, Status
 from monitor.watch.backtest import backtest, count, series_reports
-from tests.synthetic import DAY_MS, START_MS, stream
+from tests.synthetic import DAY_MS, START_MS, stream, together
 
 POLICY = Policy(baseline=FirstLabels(1000), segments=("country",))
 
@@ -81,3 +84,25 @@ def test_a_longer_horizon_takes_in_more_labels() -> None:
     long = count(stream(), lambda _: longer).cells
     assert long.take(~long.late).sums[:, 1].sum() > short.take(~short.late).sums[:, 1].sum()
     assert long.counts() == short.counts()
+
+
+def test_a_fleet_finds_what_changed_and_gives_no_more_false_alarms_than_promised() -> None:
+    """Sixteen series over 21 days, three of them changed, at one false page a month."""
+    changed = {"m03", "m07", "m11"}
+    events = together(
+        {
+            (name := f"m{i:02}"): (0, stream(21, 150, 10 if name in changed else None, seed=i))
+            for i in range(16)
+        }
+    )
+    policy = Policy(baseline=FirstLabels(600))
+    _, given, alerts = backtest(events, lambda _: policy, fleet=Fleet(Budget(1)))
+    fired = {alert.episode.series.model for alert in alerts}
+    assert fired >= changed
+    assert len(fired - changed) <= 1
+    for judged in given:
+        share = judged.verdict.evidence.budget
+        if share is not None:
+            part = share.labels_per_month / judged.verdict.evidence.alarm_at
+            assert part == pytest.approx(share.false_alarms_per_month)
+            assert share.series * part <= 1
