@@ -93,13 +93,13 @@ def _conclusion(
     policy = state.policy
     if (silent := _silence(state, evaluated_at)) is not None:
         return Status.NO_DATA, silent
-    if state.baseline is None:
+    if state.facts is None:
         return Status.INSUFFICIENT, _collecting(state)
     if state.alarm is not None:
         return Status.DRIFTED, _drifted(state.alarm, evidence)
     if (unknown := unknown_arrival_words(policy, arrival_in(state))) is not None:
         return Status.INSUFFICIENT, unknown
-    if (lacking := _lacking(state.baseline.counts, window, policy)) is not None:
+    if (lacking := _lacking(state.facts.counts, window, policy)) is not None:
         return Status.INSUFFICIENT, lacking
     return Status.OK, _fine(state, evidence)
 
@@ -221,10 +221,10 @@ def _evidence(state: SeriesState, window: BinCounts) -> Evidence:
     before = state.baseline_metrics
     shift = window_shift(state)
     split = None
-    if state.resting is not None and state.baseline is not None:
+    if state.resting is not None and state.facts is not None:
         split = shifts.split_cause(
             state.resting,
-            [c.counts for c in state.baseline.cohorts],
+            state.facts.error,
             [c.counts for c in state.window],
             arrival_in(state) or COMPLETE,
         )

@@ -31,7 +31,7 @@ from monitor.core.policies import (
     WobbleRule,
 )
 from monitor.core.sequential import Detector
-from monitor.core.shift import Shift, measure_shift
+from monitor.core.shift import Shift, baseline_error, measure_shift
 from monitor.core.traffic import Traffic, log_excess, with_cohort
 
 if TYPE_CHECKING:
@@ -99,6 +99,17 @@ class Baseline:
         return merged(self.cohorts)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class BaselineFacts:
+    """What every judgement needs of a baseline, made once.
+
+    counts: of all its cohorts; error: mean |score - map(score)|, None without labels.
+    """
+
+    counts: BinCounts
+    error: float | None
+
+
 @dataclass(frozen=True, slots=True)
 class Alarm:
     """An alarm that holds: when it was raised, since when, and M at that moment (log labels).
@@ -131,6 +142,7 @@ class SeriesState:
     baseline: Baseline | None = None
     baseline_metrics: Metrics | None = None
     baseline_bins: tuple[BinEstimate, ...] = ()
+    facts: BaselineFacts | None = None
     resting: Detector | None = None
     detector: Detector | None = None
     collecting: tuple[Cohort, ...] = ()
@@ -301,6 +313,7 @@ def _pinned(state: SeriesState, baseline: Baseline) -> SeriesState:
         baseline=baseline,
         baseline_metrics=metrics(counts) if counts.n_labelled else None,
         baseline_bins=reliability_bins(counts, BINS_SHOWN) if counts.n_labelled else (),
+        facts=BaselineFacts(counts, baseline_error(detector, cohorts)),
         resting=detector,
         detector=detector,
         collecting=(),
@@ -353,7 +366,7 @@ def cleared(detector: Detector) -> Detector:
 
 
 def _is_judgeable(state: SeriesState) -> bool:
-    if state.baseline is None or state.baseline.counts.n_labelled < MIN_BASELINE_LABELS:
+    if state.facts is None or state.facts.counts.n_labelled < MIN_BASELINE_LABELS:
         return False
     counts = merged(state.window)
     return counts.n_labelled >= state.policy.min_labels and is_covered(counts, state.policy)

@@ -105,31 +105,38 @@ def _equal_mass(cells: Cells) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     return np.bincount(found, weights=cells.n).astype(np.float64), found.astype(np.int64)
 
 
+def baseline_error(baseline: Detector, cohorts: Sequence[BinCounts]) -> float | None:
+    """Mean |score - map(score)| of the baseline's own labels; None without any."""
+    cells = Cells.of(cohorts)
+    return _smooth_ece(cells, baseline.expected(cells.logit)) if len(cells.n) else None
+
+
 def split_cause(
     baseline: Detector,
-    before: Sequence[BinCounts],
+    before: float | None,
     after: Sequence[BinCounts],
     arrival: Arrival = COMPLETE,
 ) -> Split | None:
     """Map part and mix part of the change of ECE; None where either side has no labels.
+
+    before: `baseline_error` of the baseline's cohorts, which a series needs only once.
 
     All three ECEs are means of |score - map(score)| over micro-bins with *smooth* maps, so that no
     bin is empty on one side: baseline scores with the baseline's map, window scores with the
     baseline's map (their difference is the mix part), window scores with the window's map. What the
     label horizon does to the window (`arrival`) is taken off its map.
     """
-    old, new = Cells.of(before), Cells.of(after)
-    if not len(old.n) or not len(new.n):
+    new = Cells.of(after)
+    if before is None or not len(new.n):
         return None
     new_x = features(new.logit, baseline.knots)
     z = new_x @ baseline.posterior.mean
     offset = arrival.observed(z) - z
     before_window = prior(len(baseline.knots))
     window_map = fit(new, baseline.knots, before_window, baseline.sigma, offset).posterior
-    honest_old = _smooth_ece(old, baseline.expected(old.logit))
     same_map = _smooth_ece(new, baseline.expected(new.logit))
     own_map = _smooth_ece(new, sigmoid(new_x @ window_map.mean))
-    return Split(map_part=own_map - same_map, mix_part=same_map - honest_old)
+    return Split(map_part=own_map - same_map, mix_part=same_map - before)
 
 
 def _smooth_ece(cells: Cells, expected: NDArray[np.float64]) -> float:

@@ -13,6 +13,7 @@ from monitor.core.sequential import Detector
 from monitor.core.shift import (
     Shift,
     Split,
+    baseline_error,
     cause_of,
     direction_of,
     measure_shift,
@@ -107,7 +108,9 @@ def test_without_labels_there_is_no_shift_and_no_split() -> None:
     baseline = Detector.from_baseline([])
 
     assert measure_shift(baseline, [BinCounts.empty()]) is None
-    assert split_cause(baseline, [BinCounts.empty()], [BinCounts.empty()]) is None
+    assert baseline_error(baseline, [BinCounts.empty()]) is None
+    assert split_cause(baseline, 0.1, [BinCounts.empty()]) is None
+    assert split_cause(baseline, None, [BinCounts.empty()]) is None
 
 
 def sure_above_even(z: np.ndarray) -> np.ndarray:
@@ -137,7 +140,10 @@ def test_map_and_mix_are_told_apart(truth: Truth, centre: float, cause: Cause | 
     mix_part = true_ece(sure_above_even, centre) - true_ece(sure_above_even, -1.5)
     map_part = true_ece(truth, centre) - true_ece(sure_above_even, centre)
 
-    split, shift = split_cause(baseline, before, after), measure_shift(baseline, after)
+    split, shift = (
+        split_cause(baseline, baseline_error(baseline, before), after),
+        measure_shift(baseline, after),
+    )
 
     assert split is not None
     assert shift is not None
