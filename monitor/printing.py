@@ -125,7 +125,7 @@ def _end(alert: BacktestAlert) -> str:
 def status_json(history: HistoryStore, panes: PaneStore) -> Json:
     """State of every series, how far each partition was read, and what was not counted."""
     return {
-        "series": sorted(map(_standing_json, history.standings()), key=_nearness, reverse=True),
+        "series": standings_json(history.standings()),
         "partitions": [
             {
                 "topic": reading.topic,
@@ -139,6 +139,11 @@ def status_json(history: HistoryStore, panes: PaneStore) -> Json:
         ],
         "dead_letters": history.dead_letters(),
     }
+
+
+def standings_json(standings: Sequence[Standing]) -> list[Json]:
+    """State of series: those that drifted first, then those nearest to an alarm."""
+    return sorted(map(_standing_json, standings), key=_nearness, reverse=True)
 
 
 def print_status(console: Console, found: Json) -> None:
