@@ -11,7 +11,7 @@ from tests.benchmarks.detection.streams import CHANGES, NULLS, Setting
 from tests.benchmarks.detection.summary import delay, share, share_alone, within
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from tests.benchmarks.detection.contest import Contestant
     from tests.benchmarks.detection.results import Results
@@ -46,11 +46,14 @@ ROWS = (*NULL_ROWS, *CHANGE_ROWS)
 
 
 def lines_of(
-    results: Results, rows: Sequence[Row], cell: Callable[[list[int | None]], str]
+    results: Results,
+    rows: Sequence[Row],
+    cell: Callable[[list[int | None]], str],
+    thresholds: Iterable[str] = THRESHOLDS,
 ) -> Iterator[str]:
     """A line for each contestant and threshold, a cell for each row."""
     for contestant in rows[0].contestants:
-        for label, key in variants(contestant):
+        for label, key in variants(contestant, thresholds):
             firsts = [[r[key] for r in results.of(row, contestant)] for row in rows]
             counts = {len(found) for found in firsts}
             runs = "-".join(str(n) for n in sorted({min(counts), max(counts)}))
@@ -58,13 +61,13 @@ def lines_of(
             yield f"| {contestant.name}{label} | {runs} |{cells}"
 
 
-def variants(contestant: Contestant) -> list[tuple[str, str]]:
+def variants(contestant: Contestant, thresholds: Iterable[str]) -> list[tuple[str, str]]:
     """Suffix of the name, and where the result stands."""
     if contestant.who == OURS:
         return [
             (f", A = {key}{', shift > .02' if suffix else ''}", key + suffix)
             for suffix in ("", ALARM)
-            for key in THRESHOLDS
+            for key in thresholds
         ]
     return [("", "first")]
 

@@ -59,9 +59,10 @@ def markdown(results: Results) -> Iterator[str]:
         rows = [row for row in main_table.NULL_ROWS if row.name.endswith(f" {n_baseline}")]
         name = f"any alarm in 200k labels, five nulls together, baseline {n_baseline}"
         yield _shares(results, name, rows, design, NULL_SHARE)
-    for mode in wobble_table.ROWS[0].contestants:
-        for wobble, limit in WOBBLE_SHARES.items():
-            rows = [row for row in wobble_table.ROWS if row.name == f"{wobble}: none"]
+    for wobble, limit in WOBBLE_SHARES.items():
+        rows = [row for row in wobble_table.ROWS if row.name == f"{wobble}: none"]
+        default, hidden, chosen = rows[0].contestants
+        for mode in (hidden if limit > NULL_SHARE else default, chosen):
             yield _shares(results, f"the same, {wobble}: {mode.name}", rows, mode, limit)
     for contestant in delayed_table.ROWS[0].contestants:
         if contestant.name in DELAYED:
