@@ -9,13 +9,14 @@ from monitor.core.estimates import Estimates, Ranking
 from monitor.core.score_shift import ScoreShift
 from monitor.core.selection import Selection
 from monitor.core.verdict_json import verdict_from_json
-from monitor.core.verdicts import Direction, Opinion, Restart, Verdict, WrongBin
+from monitor.core.verdicts import BudgetShare, Direction, Opinion, Restart, Verdict, WrongBin
 from tests.notify import verdict_samples as samples
 
 FULL = samples.with_evidence(
     samples.DRIFTED,
     restart=Restart("reset", samples.NOW, samples.NOW, samples.NOW, "why", "ann"),
     raised_by="adwin",
+    budget=BudgetShare("at most 1 page", "e_d_bh", 500, 7600.5, 0.0018, samples.NOW),
     ranking=Ranking(0.6, 0.8, 0.05, 0.1, 0.2, float("nan"), 0.3, "useful", "It tells them apart."),
     estimates=Estimates(0.05, 0.04, 0.01, 0.06, 0.07, 0.05, 0.09, 0.05, 0.001),
     wrong_bins=(WrongBin(0.2, 0.4, Direction.UNDERCONFIDENT, 12.5, 0.001),),
@@ -52,7 +53,7 @@ def test_a_stored_verdict_comes_back_as_it_was(verdict: Verdict) -> None:
     )
     assert back.evidence.bins == verdict.evidence.bins
     assert back.evidence.restart == verdict.evidence.restart
-    grouped = ("opinions", "estimates", "wrong_bins", "score_shift", "selection")
+    grouped = ("opinions", "estimates", "wrong_bins", "score_shift", "selection", "budget")
     for name in grouped:
         assert getattr(back.evidence, name) == getattr(verdict.evidence, name), name
     assert type(back.evidence.ranking) is type(verdict.evidence.ranking)

@@ -15,7 +15,16 @@ from monitor.core.claims import Series
 from monitor.core.estimates import Ranking
 from monitor.core.score_shift import ScoreShift
 from monitor.core.selection import Selection
-from monitor.core.verdicts import BinEstimate, Cause, Direction, Opinion, Restart, Status, WrongBin
+from monitor.core.verdicts import (
+    BinEstimate,
+    BudgetShare,
+    Cause,
+    Direction,
+    Opinion,
+    Restart,
+    Status,
+    WrongBin,
+)
 from monitor.notify.messages import Message, as_plain_text, picture_name, render
 from tests.notify import verdict_samples as samples
 from tests.notify.slack_stub import check_message
@@ -305,6 +314,28 @@ def test_who_found_it_and_what_the_others_say(
 ) -> None:
     verdict = samples.with_evidence(samples.DRIFTED, raised_by=raised_by, opinions=opinions)
     assert said in as_plain_text(render(samples.fired(verdict)))
+
+
+@pytest.mark.parametrize(
+    ("rule", "e_value", "said"),
+    [
+        ("thresholds", 2.31e6, "7,600 labels a month. 8,400 labels seen"),
+        ("e_d_bh", 2.31e6, "7,600 labels a month. 8,400 labels seen"),
+        ("e_d_bh", 6e5, "It was named below its threshold, together with others (e-d-BH): of"),
+    ],
+)
+def test_the_budget_is_said_in_words(rule: str, e_value: float, said: str) -> None:
+    budget = BudgetShare(
+        "at most 1 false page a month over the whole fleet", rule, 500, 7600, 0.0018, samples.NOW
+    )
+    verdict = samples.with_evidence(samples.DRIFTED, budget=budget, e_value=e_value)
+    text = as_plain_text(render(samples.fired(verdict)))
+    assert (
+        "against a threshold of 1 million: the budget is at most 1 false page a month over the "
+        "whole fleet; 500 series share it, and this one's threshold follows from its part and "
+        "about 7,600 labels a month."
+    ) in text
+    assert said in text
 
 
 def test_warnings_stand_with_what_the_verdict_rests_on() -> None:
