@@ -27,11 +27,11 @@ Result = Mapping[str, Any]
 """Plain JSON values."""
 Judge = Callable[[Any], Result]
 OURS, RIVAL = "ours", "rival"
-HARNESS = {
+ASIDE = {
     f"tests.benchmarks.detection.{name}"
     for name in ("contest", "contestants", "main_table", "places", "results", "summary")
-}
-"""Modules that arrange and show results, and make none."""
+} | {f"monitor.core.{name}" for name in ("events", "policies", "verdicts")}
+"""Modules that no figure follows from: they arrange and show results, or only declare records."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def _closure(modules: tuple[str, ...]) -> set[str]:
     waiting = list(modules)
     while waiting:
         name = waiting.pop()
-        if name not in found and name not in HARNESS:
+        if name not in found and name not in ASIDE:
             found.add(name)
             waiting += _imports(name)
     return found
