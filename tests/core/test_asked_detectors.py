@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tests.core.streams import Truth
 
 SERIES = Series("credit", "3")
-E, ADWIN, PAGE_HINKLEY, KSWIN = DetectorName
+E, ADWIN, PAGE_HINKLEY, KSWIN, BAND = DetectorName
 
 
 def policy(*detectors: DetectorName, **more: float) -> Policy:
@@ -76,7 +76,7 @@ def test_second_opinions_change_no_alarm_of_the_e_process() -> None:
         assert each.drifted_at >= moment(20 * DAY_S)
 
 
-@pytest.mark.parametrize("name", [ADWIN, PAGE_HINKLEY, KSWIN])
+@pytest.mark.parametrize("name", [ADWIN, PAGE_HINKLEY, KSWIN, BAND])
 def test_without_the_e_process_a_second_opinion_raises_the_alarm_and_says_what_it_is(
     name: DetectorName,
 ) -> None:
@@ -89,7 +89,11 @@ def test_without_the_e_process_a_second_opinion_raises_the_alarm_and_says_what_i
     verdict = judged(first)
     assert verdict.status is Status.DRIFTED
     assert verdict.evidence.raised_by == str(name)
-    assert verdict.reason.endswith(f" Found by {name}, which promises no rate of false alarms.")
+    assert verdict.reason.endswith(
+        " Found by the band around the baseline's map."
+        if name is BAND
+        else f" Found by {name}, which promises no rate of false alarms."
+    )
 
 
 def test_a_finding_without_an_effect_is_no_alarm() -> None:
