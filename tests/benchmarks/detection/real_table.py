@@ -171,7 +171,8 @@ def markdown(results: Results) -> Iterator[str]:
     for contestant, by_series in alerts.items():
         cells = [str(len(found)) if found is not None else "-" for found in by_series.values()]
         stable = [by_series[name] for name, (_, known) in SERIES.items() if known == STABLE]
-        total = sum(len(found) for found in stable if found)
+        known = [len(found) for found in stable if found is not None]
+        total = str(sum(known)) if known else "-"
         yield f"| {contestant} | {' | '.join(cells)} | {total} |"
     yield from ("", "#### Real streams: first dates", "")
     moving = [name for name, (_, known) in SERIES.items() if known != STABLE]

@@ -47,6 +47,8 @@ DELAYED = (
 )
 ERRORS = 2.0
 """A share is told apart from its limit where it is so many standard errors away."""
+ENOUGH = 3
+"""None in n excludes a share of 3 / n or more with 95 %."""
 
 
 def markdown(results: Results) -> Iterator[str]:
@@ -98,7 +100,7 @@ def _share_cell(held: Sequence[bool], limit: float) -> str:
     p, n = float(np.mean(held)), len(held)
     error = float(np.sqrt(limit * (1 - limit) / n))
     if p <= limit:
-        word = "met"
+        word = "met" if n * limit >= ENOUGH else "not exceeded, few runs"
     else:
         word = "missed" if p > limit + ERRORS * error else "above, within noise"
     return f"{p:.3f} of {n}: {word}"
