@@ -33,10 +33,12 @@ from monitor.store.migrate import SchemaError, check, require_current, upgrade
 from monitor.store.panes import PaneStore
 from monitor.store.positions import Fenced
 from monitor.watch import backtest as backtests
+from monitor.watch.advice import stored_advices
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from monitor.core.delay_advice import LabelAdvice
     from monitor.core.fleet import Fleet
 
 app = typer.Typer(
@@ -206,29 +208,50 @@ def report(
     as_json: AsJson = False,
     by_version: Annotated[bool, typer.Option("--by-version", help="A report a version.")] = False,
 ) -> None:
-    """Print the reliability table and the metrics of files."""
+    """Print the reliability table and the metrics of files, and what their labels' delays say."""
+    advice: list[LabelAdvice] = []
     if labels is None:
         scored = read_scored(predictions)
         series = Series(scored.source, "")
         counts = BinCounts.from_rows(scored.score, scored.label == 1)
         reports = [series_report(series, counts, pooled=True)]
     else:
-        counted = backtests.count(_events(predictions, labels), lambda _: Policy())
+        events = _events(predictions, labels)
+        counted = backtests.count(events, lambda _: Policy())
+        advice = backtests.label_advices(events, counted, lambda _: Policy())
         reports = backtests.series_reports(counted, by_version=by_version)
     if as_json:
-        typer.echo(json.dumps({"series": reports}))
+        shown = {"series": reports, "labels": printing.advice_json(advice)}
+        typer.echo(json.dumps(shown))
     else:
         printing.print_reports(Console(), reports)
+        printing.print_advice(Console(), advice)
 
 
 @app.command()
-def status(config_path: ConfigPath = None, as_json: AsJson = False) -> None:
+def status(
+    model: Annotated[
+        str | None, typer.Argument(help="One model, with its labels' delays and a fresh view.")
+    ] = None,
+    config_path: ConfigPath = None,
+    as_json: AsJson = False,
+) -> None:
     """Print every model's state."""
-    url = daemon.database_url(_load(config_path))
+    settings = _load(config_path)
+    url = daemon.database_url(settings)
     require_current(url)
     engine = connect(url, name="calmon status")
-    found = printing.status_json(HistoryStore(engine), PaneStore(engine))
-    typer.echo(json.dumps(found)) if as_json else printing.print_status(Console(), found)
+    panes = PaneStore(engine)
+    found = printing.status_json(HistoryStore(engine), panes, model)
+    advice: list[LabelAdvice] = []
+    if model is not None:
+        advice = stored_advices(panes, model, settings.policy_for(model) or settings.defaults)
+        found["label_delays"] = printing.advice_json(advice)
+    if as_json:
+        typer.echo(json.dumps(found))
+    else:
+        printing.print_status(Console(), found)
+        printing.print_advice(Console(), advice)
 
 
 @app.command()

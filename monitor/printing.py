@@ -6,7 +6,7 @@ Guarantees: what is printed comes from the same values as the JSON forms. Must n
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -28,6 +28,7 @@ from monitor.core.verdicts import rfc3339
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from monitor.core.delay_advice import LabelAdvice
     from monitor.core.reports import SeriesReport
     from monitor.ingest.replay import Progress as Published
     from monitor.store.history import HistoryStore, Standing
@@ -122,10 +123,25 @@ def _end(alert: BacktestAlert) -> str:
     return f"\n  Ended by {restart_words(restart)}."
 
 
-def status_json(history: HistoryStore, panes: PaneStore) -> Json:
-    """State of every series, how far each partition was read, and what was not counted."""
+def advice_json(advice: Sequence[LabelAdvice]) -> list[Json]:
+    """Advice on labels as plain JSON."""
+    return [asdict(each) for each in advice]
+
+
+def print_advice(console: Console, advice: Sequence[LabelAdvice]) -> None:
+    """What is known of each model version's labels, in sentences."""
+    for each in advice:
+        text = f"labels of {_named(each.model, each.version)}: {' '.join(each.words)}"
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def status_json(history: HistoryStore, panes: PaneStore, model: str | None = None) -> Json:
+    """State of every series, how far each partition was read, and what was not counted.
+
+    model: only its series.
+    """
     return {
-        "series": standings_json(history.standings()),
+        "series": standings_json(history.standings(model)),
         "partitions": [
             {
                 "topic": reading.topic,

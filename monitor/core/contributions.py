@@ -8,7 +8,7 @@ a row.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
@@ -68,12 +68,25 @@ class Difference:
     rows: NDArray[np.int64]
     before: Standing
     after: Standing
+    _relabelled: NDArray[np.bool_]
+
+    @classmethod
+    def between(
+        cls,
+        table: SeriesTable,
+        held: JoinRows,
+        rows: NDArray[np.int64],
+        before: Standing,
+    ) -> Self:
+        """Difference of what rows add now from what they added before."""
+        after = standing(held, rows)
+        return cls(table, held, rows, before, after, ~equal(before.label, after.label))
 
     def cells(self) -> Cells:
         """Change of the bins."""
         before, after = self.before, self.after
         new = after.predicted & ~before.predicted
-        on_time = np.flatnonzero(new | ~equal(before.label, after.label))
+        on_time = np.flatnonzero(new | self._relabelled)
         sums = self._label_sums(after.label, after.predicted, on_time)
         sums -= self._label_sums(before.label, before.predicted, on_time)
         sums[:, 0] = new[on_time]
@@ -90,7 +103,7 @@ class Difference:
     def delays(self) -> DelayCells:
         """Change of the labels' delays."""
         before, after = self.before, self.after
-        changed = (before.label_ms != after.label_ms) | ~equal(before.label, after.label)
+        changed = (before.label_ms != after.label_ms) | self._relabelled
         plus = self._delay_keys(after.label_ms, after.label, changed, late=False)
         minus = self._delay_keys(before.label_ms, before.label, changed, late=False)
         if not (len(minus) or before.late.any() or after.late.any()):
@@ -129,6 +142,8 @@ class Difference:
 
     def _outcomes(self, rows: NDArray[np.int64], label: NDArray[np.float64]) -> NDArray[np.bool_]:
         series, table = self.held.series[rows], self.table
+        if table.only_equals:
+            return np.asarray(label == table.low[series])
         return outcomes(table.rule[series], table.low[series], table.high[series], label)
 
     def _cell_keys(self, chosen: NDArray[np.intp], *, late: bool) -> NDArray[np.int64]:
@@ -136,7 +151,7 @@ class Difference:
         series = self.held.series[rows]
         return cell_key(
             series,
-            pane_start_s(self.held.ts_ms[rows], self.table.pane_s[series]),
+            pane_start_s(self.held.ts_ms[rows], self.table.one_pane_s or self.table.pane_s[series]),
             np.full(len(rows), late),
             bin_index(self.held.score[rows]),
         )
@@ -152,10 +167,12 @@ class Difference:
         """Cells of the chosen rows' labels; none for a row without a label."""
         with_label = np.flatnonzero(chosen & ~np.isnan(label))
         rows = self.rows[with_label]
-        series, predicted_ms = self.held.series[rows], self.held.ts_ms[rows]
+        if not len(rows):
+            return np.empty(0, dtype=np.int64)
+        series, predicted_ms, table = self.held.series[rows], self.held.ts_ms[rows], self.table
         return delay_key(
             series,
-            pane_start_s(predicted_ms, self.table.delay_pane_s[series]),
+            pane_start_s(predicted_ms, table.one_delay_pane_s or table.delay_pane_s[series]),
             late,
             self._outcomes(rows, label[with_label]),
             label_ms[with_label] - predicted_ms,

@@ -7,7 +7,7 @@ A cell is (series, pane, late, outcome, bucket of the delay). As with the bins, 
 alone are what was known at the label horizon, and on-time plus late is what is known now. A delay
 is that of the label in force: a correction takes the old label's out and puts its own in. Panes
 are whole days of prediction time where the counts' panes divide a day, and those panes otherwise:
-how long labels take is not asked by the hour, and a day's cells are a twentieth of its hours'.
+how long labels take is not asked by the hour, and a day needs fewer cells.
 """
 
 from __future__ import annotations

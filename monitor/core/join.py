@@ -78,8 +78,7 @@ class JoinIndex:
         written = self._update(predictions, labels, rows, tallies)
         joined = self._rows.series[written.label_rows] >= 0
         anchor_ms = self._rows.ts_ms[written.label_rows]
-        after = standing(self._rows, touched)
-        change = Difference(self._table, self._rows, touched, before, after)
+        change = Difference.between(self._table, self._rows, touched, before)
         return Applied(
             change.cells(),
             change.delays(),

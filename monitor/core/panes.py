@@ -33,9 +33,9 @@ if N_BINS > 1 << _BIN_BITS:  # pragma: no cover  # a change of edges must widen 
     raise AssertionError
 
 
-def pane_start_s(ts_ms: NDArray[np.int64], pane_s: NDArray[np.int64]) -> NDArray[np.int64]:
+def pane_start_s(ts_ms: NDArray[np.int64], pane_s: NDArray[np.int64] | int) -> NDArray[np.int64]:
     """Start of the pane that holds each time, epoch seconds."""
-    return ts_ms // (pane_s * 1000) * pane_s
+    return np.asarray(ts_ms // (pane_s * 1000) * pane_s)
 
 
 def cell_key(

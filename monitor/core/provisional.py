@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from monitor.core.bins import FIXED_POINT, N_BINS
+from monitor.core.bins import EDGES, FIXED_POINT, N_BINS
 from monitor.core.delays import BUCKETS, NEGATIVE, POSITIVE
 
 if TYPE_CHECKING:
@@ -87,8 +87,14 @@ def arrived_share(delays: DelayCounts, outcome: int, youngest_s: float, oldest_s
     return float(np.trapezoid(arrived, ages) / (oldest_s - youngest_s))
 
 
-def provisional(panes: Sequence[FreshPane], delays: DelayCounts) -> Provisional:
-    """Weighted counts of panes, each class of each pane by its own share of labels arrived."""
+def provisional(
+    panes: Sequence[FreshPane], delays: DelayCounts, *, unlabelled_negative: bool = False
+) -> Provisional:
+    """Weighted counts of panes, each class of each pane by its own share of labels arrived.
+
+    unlabelled_negative: the counts hold predictions without a label as negatives, and what the
+    positives' weights add is taken from them.
+    """
     n, positive, scores = np.zeros(N_BINS), np.zeros(N_BINS), np.zeros(N_BINS)
     square = 0.0
     labelled = left_out = 0
@@ -97,6 +103,8 @@ def provisional(panes: Sequence[FreshPane], delays: DelayCounts) -> Provisional:
             arrived_share(delays, outcome, max(0.0, pane.youngest_s), max(0.0, pane.oldest_s))
             for outcome in (POSITIVE, NEGATIVE)
         ]
+        if unlabelled_negative:
+            shares[1] = 1.0
         if not float(np.min(shares)) * WEIGHT_MAX >= 1:  # NaN too
             left_out += 1
             continue
@@ -105,6 +113,13 @@ def provisional(panes: Sequence[FreshPane], delays: DelayCounts) -> Provisional:
         negative = counts.labelled - counts.positive
         positive_scores = counts.sums[:, 5] / FIXED_POINT
         negative_scores = counts.score_sum / FIXED_POINT - positive_scores
+        if unlabelled_negative:
+            n += counts.labelled
+            positive += of_positive * counts.positive
+            scores += counts.score_sum / FIXED_POINT
+            square += float(counts.n_labelled)
+            labelled += counts.n_labelled
+            continue
         n += of_positive * counts.positive + of_negative * negative
         positive += of_positive * counts.positive
         scores += of_positive * positive_scores + of_negative * negative_scores
@@ -113,3 +128,13 @@ def provisional(panes: Sequence[FreshPane], delays: DelayCounts) -> Provisional:
     weights = float(n.sum())
     effective = weights**2 / square if square else 0.0
     return Provisional(n, positive, scores, labelled, effective, left_out)
+
+
+def equal_width_ece(found: Provisional, bins: int = 15) -> float:
+    """Raw ECE of weighted counts over `bins` equal-width bins, a divisor of 60; NaN without any."""
+    if not found.n.sum():
+        return float("nan")
+    upper = np.array([k * (60 // bins) / 60 for k in range(1, bins + 1)])
+    owner = np.searchsorted(upper, EDGES, side="left")
+    gap = np.bincount(owner, weights=found.score_sum - found.positive, minlength=bins)
+    return float(np.abs(gap).sum() / found.n.sum())

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from monitor.core.claims import POSITIVE, Series, segment_name
+from monitor.core.delay_advice import LabelAdvice, label_advice
 from monitor.core.episodes import AlertKind, Episode
 from monitor.core.events import LabelColumns, PredictionColumns
 from monitor.core.fleet import boundaries
@@ -149,7 +150,7 @@ def backtest(
     false-alarm budget that the series share, if there is one.
     """
     counted = count(events, policy_for)
-    newest_s = int(max(events.ts_ms.max(initial=0), events.label_ms.max(initial=0))) // 1000
+    newest_s = _newest_s(events)
     delays = CohortDelays(counted.delays.take(~counted.delays.late), counted.delays)
     paths = []
     for model in sorted({series.model for series in counted.named.values()}):
@@ -167,6 +168,31 @@ def backtest(
     given = _judged(paths, FleetLedger(fleet), moment(newest_s))
     given.sort(key=lambda judged: (judged.verdict.evaluated_at, judged.verdict.series))
     return counted, given, _alerts(given)
+
+
+def label_advices(
+    events: Events, counted: Counted, policy_for: Callable[[str], Policy]
+) -> list[LabelAdvice]:
+    """What is known of each model version's labels at the newest event."""
+    newest_s = _newest_s(events)
+    found: dict[tuple[str, str], list[int]] = {}
+    for index, series in counted.named.items():
+        found.setdefault((series.model, series.version), []).append(index)
+    return [
+        label_advice(
+            model,
+            version,
+            counted.cells.take(np.isin(counted.cells.series, indices)),
+            counted.delays.take(np.isin(counted.delays.series, indices)),
+            policy_for(model),
+            newest_s,
+        )
+        for (model, version), indices in sorted(found.items())
+    ]
+
+
+def _newest_s(events: Events) -> int:
+    return int(max(events.ts_ms.max(initial=0), events.label_ms.max(initial=0))) // 1000
 
 
 def series_reports(counted: Counted, *, by_version: bool) -> list[SeriesReport]:

@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 
 from monitor.core.claims import Series
+from monitor.core.delay_advice import label_advice
 from monitor.core.delay_cells import DelayCells
 from monitor.core.folding import IMPORTED, Baseline, Cohort
 from monitor.core.policies import FirstLabels, Policy, Unlabelled
 from monitor.store.history import HistoryStore
+from monitor.watch.advice import stored_advices
 from monitor.watch.backtest import Events, backtest, count
 from tests.core.delayed import rows
 from tests.watch.watched import Watched
@@ -167,3 +169,17 @@ def test_sealed_delays_are_shown_to_auditors_and_do_not_change(engine: Engine) -
     assert [*sums[0][1:], *sums[1][1:]] == list(counts[0])
     due = f"min(due_at) > to_timestamp({START_S + DAYS * 86_400})"
     assert watched.rows(f"SELECT {due} FROM calmon.touched_delay") == [(True,)]
+
+
+def test_advice_on_labels_is_the_same_from_the_database_and_from_files(engine: Engine) -> None:
+    watched = Watched.over(engine, EVENTS, POLICY)
+    assert stored_advices(watched.panes, "slow", POLICY) == []
+    watched.tick(day(DAYS))
+    counted = count(EVENTS, lambda _: POLICY)
+    now_s = START_S + DAYS * 86_400
+    [found] = stored_advices(watched.panes, "slow", POLICY)
+
+    assert found == label_advice("slow", "1", counted.cells, counted.delays, POLICY, now_s)
+    assert found.on_time_positive is not None
+    assert found.fresh is not None
+    assert stored_advices(watched.panes, "unheard of", POLICY) == []
