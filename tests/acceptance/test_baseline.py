@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -68,10 +69,11 @@ def test_a_person_accepts_a_drift_and_the_next_tick_resolves_it(
     shown = json.loads(done.stdout)
     assert shown["series"] == [{"version": "3", "segment": None}]
     assert shown["decision"]["happened_at"] == "2026-01-23T00:00:00Z"
-    [judged] = watched.tick(day(22))
+    # Taken just after the newest cohort that was judged without it, so a moment later.
+    [judged] = watched.tick(day(22) + timedelta(seconds=1))
     assert judged.decision.alert == "resolved"
     assert "accepted as the new normal" in judged.decision.reason
     done = calmon(engine, config, "reset", *words)
     assert done.stdout == "reset: version 3; the next tick takes it\n"
-    [judged] = watched.tick(day(22))
+    [judged] = watched.tick(day(22) + timedelta(seconds=2))
     assert judged.verdict.reason.startswith("Collecting a new baseline: 0 of 1000 labels since")
