@@ -155,7 +155,9 @@ def markdown(results: Results) -> Iterator[str]:
             told = [result[rule] for result in known]
             if told:
                 yield _line(f"{contestant.name}, {rule}", told)
-    ticks = [result["tick_s"] for result in results.of(row, row.contestants[0])]
+    ticks = [
+        result["tick_s"] for result in results.of(row, row.contestants[0]) if "tick_s" in result
+    ]
     if ticks:
         each = float(np.median(ticks)) / SERIES
         text = f"The detectors take {each * SERIES:.2f} s of one core for a cohort of every series"
