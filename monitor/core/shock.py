@@ -50,9 +50,9 @@ class LevelLikelihood:
 
     By hypothesis, arrays of shape (hypotheses,): the quartic about `at` whose derivatives are
     cumulants of the number of positives, value + slope d - c2 d^2/2 - c3 d^3/6 - c4 d^4/24 with
-    d = u - at, up to the binomial coefficients. What it leaves out is of order n d^5 / 1000: where
-    the integrals have their mass, less than a thousandth of a nat. p: chance of a positive at
-    `at`, shape (hypotheses, cells).
+    d = u - at, up to the binomial coefficients. What it leaves out costs the integrals less than
+    .001 nats from 100 labels on; cohorts of 5 to 20 labels under a shock of 1 logit, up to .03.
+    p: chance of a positive at `at`, shape (hypotheses, cells).
     """
 
     p: NDArray[np.float64]
