@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from monitor.core.sequential import Detector
 
 WEEK_S = 7 * 86_400
-LEVEL = 0.05
+LEVEL = 0.01
+"""The AR null hardly sees a moderate change of level: few series may get it by chance."""
 MIN_COHORTS = 10
 MIN_WEEKS = 2
 NEWTON_STEPS = 4

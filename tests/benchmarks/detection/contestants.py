@@ -13,6 +13,7 @@ from tests.benchmarks.detection import (
     rolling_ece,
 )
 from tests.benchmarks.detection.contest import OURS, Contestant
+from tests.benchmarks.detection.modes import MODES, chosen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,8 +65,13 @@ RIVALS: tuple[Contestant, ...] = tuple(
     for name, (first, module) in FIRST_ALARMS.items()
 )
 ALL_MODES = tuple(
-    Contestant(name, ours.judge_with(mode), (f"{PACKAGE}.ours",), OURS)
-    for name, mode in ours.MODES.items()
+    Contestant(
+        name,
+        ours.judge_with(mode),
+        (f"{PACKAGE}.ours", f"{PACKAGE}.modes" if mode is chosen else "monitor.core.sequential"),
+        OURS,
+    )
+    for name, mode in MODES.items()
 )
 DESIGNS = ALL_MODES[:1]
 """The default alone: where no day wobbles, the other modes are not looked at."""

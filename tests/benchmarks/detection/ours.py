@@ -10,21 +10,19 @@ threshold that waits for the shift has a detector of its own.
 from __future__ import annotations
 
 from collections import deque
-from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from monitor.core.arrival import COMPLETE, Arrival
-from monitor.core.autocorrelation import find_memory
 from monitor.core.policies import Policy
-from monitor.core.sequential import Detector
 from monitor.core.shift import measure_shift
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from monitor.core.bins import BinCounts
+    from monitor.core.sequential import Detector
     from tests.benchmarks.detection.contest import Judge, Result
     from tests.benchmarks.detection.streams import Stream
 
@@ -117,20 +115,3 @@ def judge_with(mode: Mode) -> Judge:
         return {**firsts(detector, stream.cohorts[n:]), "sigma": sigma}
 
     return judge
-
-
-def chosen(cohorts: Sequence[BinCounts]) -> Detector:
-    """The mode that the baseline's wobble asks for, cohorts being days."""
-    detector = Detector.from_baseline(cohorts)
-    days = [(at * DAY_S, counts) for at, counts in enumerate(cohorts)]
-    if not find_memory(detector, days).has_memory:
-        return detector
-    return Detector.from_baseline(cohorts, hidden_level=True)
-
-
-MODES: dict[str, Mode] = {
-    "this design": Detector.from_baseline,
-    "this design, AR mode": partial(Detector.from_baseline, hidden_level=True),
-    "this design, mode by the baseline": chosen,
-}
-"""How each mode of the product makes a detector at rest."""

@@ -1,8 +1,9 @@
 """The real streams: how often each contestant alerts, and when first.
 
 The first 1000 labels of a series are its baseline; after an alert the next 1000 are a new one. This
-design gets batches of 100 labels in the order of prediction, A = 1e6, evidence alone. A date is
-that of the prediction whose label raised the alert. `calmon backtest` is the whole product with its
+design gets batches of 100 labels in the order of prediction, or days (lines with `days`: a baseline
+is the whole days that hold 1000 labels), A = 1e6. A date is that of the prediction whose label
+raised the alert. `calmon backtest` is the whole product with its
 default policy: cohorts of a day, a label horizon of two days, a materiality gate, recovery.
 """
 
@@ -14,17 +15,18 @@ import sys
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from tests.benchmarks.detection import driftfdr_package, ours, river_signals
 from tests.benchmarks.detection.contest import OURS, Contestant, Row
 from tests.benchmarks.detection.contestants import FIRST_ALARMS, PACKAGE
+from tests.benchmarks.detection.modes import MODES
 from tests.benchmarks.detection.places import DATA
 from tests.benchmarks.detection.recorded import SERIES, STABLE, Recorded, missing, read
 from tests.benchmarks.detection.streams import cohorts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    import numpy as np
 
     from tests.benchmarks.detection.contest import Judge, Result
     from tests.benchmarks.detection.contestants import FirstAlarm
@@ -80,6 +82,35 @@ def batched(mode: ours.Mode, key: str) -> FirstAlarm:
     return first
 
 
+def by_days(mode: ours.Mode, key: str) -> Judge:
+    """Dates of all alerts of this design with days as cohorts, with a new baseline after each."""
+
+    def judge(stream: Recorded) -> Result:
+        begins = np.flatnonzero(np.diff(stream.day, prepend=stream.day[0] - 1))
+        ends = np.append(begins[1:], len(stream.day))
+        each = [
+            cohorts(stream.score[a:b], stream.outcome[a:b], int(b - a))[0]
+            for a, b in zip(begins, ends, strict=True)
+        ]
+        days = []
+        at = 0
+        while (n := _whole_days(ends - begins, at)) is not None:
+            found = ours.firsts(mode(each[at : at + n]), iter(each[at + n :]), A)[key]
+            if found is None:
+                break
+            at = 1 + int(np.searchsorted(ends, begins[at + n] + found))
+            days.append(str(stream.day[begins[at - 1]]))
+        return {"alerts": days}
+
+    return judge
+
+
+def _whole_days(labels: np.ndarray, at: int) -> int | None:
+    """Days from `at` on that together hold a baseline, if others follow."""
+    n = 1 + int(np.searchsorted(np.cumsum(labels[at:]), BASELINE))
+    return n if at + n < len(labels) else None
+
+
 def backtest(stream: Recorded) -> Result:
     """Alerts of `calmon backtest` with its default policy, on the whole model."""
     told = _backtest(SERIES[stream.name][0])
@@ -108,7 +139,12 @@ def _backtest(folder: str) -> Result:
 OURS_ON_REAL = tuple(
     Contestant(f"{name}{told}", restarted(batched(mode, f"1e6{suffix}")), (__name__,), OURS)
     for suffix, told in (("", ""), (ours.ALARM, ", shift > .02"))
-    for name, mode in ours.MODES.items()
+    for name, mode in MODES.items()
+)
+DAYS_ON_REAL = tuple(
+    Contestant(f"{name}, days{told}", by_days(mode, f"1e6{suffix}"), (__name__,), OURS)
+    for suffix, told in (("", ""), (ours.ALARM, ", shift > .02"))
+    for name, mode in MODES.items()
 )
 PRODUCT = Contestant("calmon backtest", backtest, (__name__, "monitor.cli"), OURS)
 RESTARTED = tuple(
@@ -154,7 +190,7 @@ ROWS = tuple(
         (f"{PACKAGE}.recorded",),
         tuple(
             _only_with_data(name, contestant)
-            for contestant in (*OURS_ON_REAL, PRODUCT, *RESTARTED, *RUNNING_ON)
+            for contestant in (*OURS_ON_REAL, *DAYS_ON_REAL, PRODUCT, *RESTARTED, *RUNNING_ON)
         ),
         most_runs=1,
     )
