@@ -108,7 +108,7 @@ class Watch:
             log.info(
                 "notification",
                 route=delivery.notification.route,
-                episode=delivery.notification.episode_id,
+                group=delivery.notification.group_id,
                 outcome=outcome,
                 detail=delivery.attempt.detail,
             )

@@ -25,16 +25,36 @@ if TYPE_CHECKING:
 
 
 class EpisodeState(StrEnum):
-    """State of an alert episode."""
+    """State of an alert episode; a series without an episode is ok.
 
+    pending: drifted, but not for long enough; recovering: ok, but not for long enough; no_data:
+    nothing to judge by for longer than the policy bears.
+    """
+
+    PENDING = "pending"
     FIRING = "firing"
+    RECOVERING = "recovering"
     RESOLVED = "resolved"
+    NO_DATA = "no_data"
+
+
+class Severity(StrEnum):
+    """How bad an episode is, by the size of its effect."""
+
+    WARNING = "warning"
+    CRITICAL = "critical"
 
 
 class AlertKind(StrEnum):
-    """What people are told about an episode."""
+    """What people are told about a group of episodes.
+
+    fired opens its message; changed edits it; reminded tells again what still fires; resolved
+    closes it.
+    """
 
     FIRED = "fired"
+    CHANGED = "changed"
+    REMINDED = "reminded"
     RESOLVED = "resolved"
 
 
@@ -53,6 +73,22 @@ class Episode:
     resolved_at: datetime | None
     direction: Direction | None
     cause: Cause | None
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One episode as its group's message shows it; event times.
+
+    shift: size of the effect, as mean shift of probability, where it is known.
+    """
+
+    series: Series
+    episode_id: str
+    state: EpisodeState
+    severity: Severity
+    fired_at: datetime
+    resolved_at: datetime | None
+    shift: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +115,13 @@ def fingerprint(series: Series) -> str:
 def episode_id(series: Series, fired_at: datetime) -> str:
     """Name of the episode that fires at this event time: 32 hex digits, the same in a replay."""
     text = f"{fingerprint(series)} {fired_at.astimezone(UTC).isoformat(timespec='microseconds')}"
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def group_id(team: str | None, model: str, opened_at: datetime) -> str:
+    """Name of the group of a team's model that opens at this event time: 32 hex digits."""
+    at = opened_at.astimezone(UTC).isoformat(timespec="microseconds")
+    text = json.dumps(["group", team, model, at], separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 

@@ -166,7 +166,7 @@ class SlackSender:
     def _post_to(self, notification: Notification, message: Message, thread: str | None) -> Json:
         ids = {
             "notification_id": notification.notification_id,
-            "episode_id": notification.episode_id,
+            "group_id": notification.group_id,
         }
         answer = self._client.chat_postMessage(
             channel=notification.target,

@@ -17,7 +17,7 @@ from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from monitor.core.bins import N_BINS, N_SUMS, SUMS, BinCounts
-from monitor.core.episodes import AlertKind, Episode, EpisodeState
+from monitor.core.episodes import AlertKind, Episode, EpisodeState, Member, Severity
 from monitor.core.folding import IMPORTED, Baseline, Cohort
 from monitor.core.notices import AlertNotice
 from monitor.core.verdict_json import restart_from_json
@@ -66,10 +66,11 @@ _MARK = text(
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """What an episode tells and to whom: (route, target) pairs."""
+    """What an episode tells, why, and to whom: (route, target) pairs."""
 
     kind: AlertKind
     episode: Episode
+    reason: str
     routes: Sequence[tuple[str, str]]
 
 
@@ -299,14 +300,28 @@ def _insert_alert(
         )
         .returning(t.alert_event.c.alert_event_id)
     ).scalar_one()
-    notice = AlertNotice(
-        alert.kind,
+    member = Member(
+        episode.series,
         episode.episode_id,
-        verdict,
+        episode.state,
+        Severity.WARNING,
         episode.fired_at,
         episode.resolved_at,
-        str(evaluation_id),
-        judgement.policy.runbook_url,
+        verdict.evidence.shift,
+    )
+    notice = AlertNotice(
+        kind=alert.kind,
+        group_id=episode.episode_id,
+        members=(member,),
+        severity=Severity.WARNING,
+        team=None,
+        what=alert.reason,
+        episode_id=episode.episode_id,
+        verdict=verdict,
+        fired_at=episode.fired_at,
+        resolved_at=episode.resolved_at,
+        evidence_id=str(evaluation_id),
+        runbook_url=judgement.policy.runbook_url,
     )
     for route, target in alert.routes:
         connection.execute(

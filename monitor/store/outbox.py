@@ -73,6 +73,7 @@ def _notification(connection: Connection, row: Row[tuple[object, ...]]) -> Notif
     return Notification(
         row.notification_id,
         row.episode_id,
+        row.alert_event_id,
         AlertKind(row.kind),
         row.route,
         row.target,
@@ -86,7 +87,8 @@ def _notification(connection: Connection, row: Row[tuple[object, ...]]) -> Notif
 
 def _opening(one: Notification | Row[tuple[object, ...]]) -> str:
     """Id of the notification that opened the same episode on the same route."""
-    return f"{one.episode_id}:{AlertKind.FIRED}:{one.route}:{one.target}"
+    group = one.group_id if isinstance(one, Notification) else one.episode_id
+    return f"{group}:{AlertKind.FIRED}:{one.route}:{one.target}"
 
 
 def _is_open(notification: Notification, ended: set[str]) -> bool:

@@ -210,7 +210,7 @@ class Watcher:
             series, decision, alert = judged.verdict.series, judged.decision, None
             if decision.alert is not None and decision.episode is not None:
                 routes = self._settings.routes_for(series.model)
-                alert = Alert(decision.alert, decision.episode, routes)
+                alert = Alert(decision.alert, decision.episode, decision.reason, routes)
                 log.info(
                     "alert",
                     kind=str(decision.alert),

@@ -108,7 +108,9 @@ TABLE: dict[
 }
 
 
-@pytest.mark.parametrize(("state", "status"), list(product([None, *EpisodeState], Status)), ids=str)
+@pytest.mark.parametrize(
+    ("state", "status"), list(product([NONE, FIRING, RESOLVED], Status)), ids=str
+)
 def test_every_state_and_status_has_one_answer_and_its_reason(
     state: EpisodeState | None, status: Status
 ) -> None:

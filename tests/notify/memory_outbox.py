@@ -24,11 +24,14 @@ def notification(
     route: str = "slack",
     target: str = CHANNEL,
     created_at: datetime = POSTED_AT,
+    sequence: int | None = None,
 ) -> Notification:
-    """Outbox row of a notice, named as the store names it."""
+    """Outbox row of a notice; without a sequence, by the order of the kinds."""
+    place = list(AlertKind).index(notice.kind) if sequence is None else sequence
     return Notification(
-        notification_id=f"{notice.episode_id}:{notice.kind}:{route}",
-        episode_id=notice.episode_id,
+        notification_id=f"{notice.group_id}:{place}:{route}:{target}",
+        group_id=notice.group_id,
+        sequence=place,
         kind=notice.kind,
         route=route,
         target=target,
@@ -81,7 +84,7 @@ class MemoryOutbox:
             one
             for one in self.rows
             if one.kind is AlertKind.FIRED
-            and (one.episode_id, one.route) == (row.episode_id, row.route)
+            and (one.group_id, one.route) == (row.group_id, row.route)
         )
         return next(opened, None)
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from monitor.notify.dispatch import Sender
     from monitor.notify.messages import Message
 
-DELIVERED, RETRY, REJECTED = AttemptOutcome
+DELIVERED, RETRY, REJECTED = list(AttemptOutcome)[:3]
 FIRED = notification(samples.fired())
 RESOLVED = notification(samples.resolved())
 NOW = POSTED_AT
@@ -230,7 +230,7 @@ def test_a_picture_that_cannot_be_drawn_leaves_the_message_delivered(slack: Slac
 
 
 def other(row: Notification, name: str, target: str | None = None) -> Notification:
-    renamed = replace(row, notification_id=name, episode_id=name)
+    renamed = replace(row, notification_id=name, group_id=name)
     return renamed if target is None else replace(renamed, target=target)
 
 
@@ -258,7 +258,7 @@ def test_an_unreadable_payload_is_a_dead_letter_and_holds_up_nothing(slack: Slac
     outbox = MemoryOutbox([bad, FIRED])
     run(outbox, by_slack(slack))
     assert outbox.outcomes("bad") == [
-        (REJECTED, "the stored payload cannot be read: a notice must have 'verdict'")
+        (REJECTED, "the stored payload cannot be read: a notice must have 'members'")
     ]
     assert outbox.outcomes(FIRED.notification_id) == [(DELIVERED, "delivered")]
 

@@ -48,7 +48,7 @@ def test_an_alert_is_posted_with_blocks_fallback_and_id_and_its_picture_in_the_t
     assert post["blocks"] == list(MESSAGE.blocks)
     assert post["metadata"]["event_payload"] == {
         "notification_id": FIRED.notification_id,
-        "episode_id": FIRED.episode_id,
+        "group_id": FIRED.group_id,
     }
     (share,) = slack.shared()
     assert share["thread_ts"] == post["ts"]

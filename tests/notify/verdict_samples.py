@@ -14,8 +14,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from monitor.core.claims import Series
-from monitor.core.episodes import AlertKind, episode_id
-from monitor.core.notices import AlertNotice
+from monitor.core.episodes import (
+    AlertKind,
+    EpisodeState,
+    Member,
+    Severity,
+    episode_id,
+    group_id,
+)
+from monitor.core.notices import AlertNotice, RecentChange
 from monitor.core.verdicts import (
     BinEstimate,
     Cause,
@@ -165,10 +172,35 @@ OK = with_evidence(
 )
 
 
+CHANGE = RecentChange("deploy", "7", "new feature store", NOW - timedelta(days=8))
+
+
+def member(
+    verdict: Verdict = DRIFTED,
+    state: EpisodeState = EpisodeState.FIRING,
+    severity: Severity = Severity.WARNING,
+) -> Member:
+    """The verdict's series as a member of a group."""
+    return Member(
+        series=verdict.series,
+        episode_id=episode_id(verdict.series, NOW),
+        state=state,
+        severity=severity,
+        fired_at=NOW,
+        resolved_at=NOW + timedelta(days=6) if state is EpisodeState.RESOLVED else None,
+        shift=verdict.evidence.shift,
+    )
+
+
 def fired(verdict: Verdict = DRIFTED, runbook_url: str | None = RUNBOOK) -> AlertNotice:
     """Notice that an episode fires with this verdict."""
     return AlertNotice(
         kind=AlertKind.FIRED,
+        group_id=group_id(None, verdict.series.model, NOW),
+        members=(member(verdict),),
+        severity=Severity.WARNING,
+        team=None,
+        what="drifted: a new episode fires",
         episode_id=episode_id(verdict.series, NOW),
         verdict=verdict,
         fired_at=NOW,
@@ -180,12 +212,11 @@ def fired(verdict: Verdict = DRIFTED, runbook_url: str | None = RUNBOOK) -> Aler
 
 def resolved(verdict: Verdict = OK) -> AlertNotice:
     """Notice that the episode of `fired` is over with this verdict."""
-    return AlertNotice(
+    return replace(
+        fired(verdict),
         kind=AlertKind.RESOLVED,
-        episode_id=episode_id(verdict.series, NOW),
-        verdict=verdict,
-        fired_at=NOW,
+        members=(member(verdict, EpisodeState.RESOLVED),),
+        what="back to its baseline: resolved",
         resolved_at=NOW + timedelta(days=6),
         evidence_id="evaluation 4890",
-        runbook_url=RUNBOOK,
     )
