@@ -51,7 +51,11 @@ class Auroc:
 def auroc_interval(counts: BinCounts, level: float = 0.95) -> Auroc:
     """P(score of a positive > of a negative) + P(equal) / 2, and an interval of that level."""
     moments = ClassMoments.of(counts)
-    value = ranking(moments.mean, moments)
+    return interval_about(ranking(moments.mean, moments), moments, level)
+
+
+def interval_about(value: float, moments: ClassMoments, level: float = 0.95) -> Auroc:
+    """As `auroc_interval`, about the AUROC of these moments (`metrics.ranking`)."""
     if np.isnan(value):
         return Auroc(NAN, NAN, NAN, NAN, NAN)
     value = float(np.clip(value, 0.0, 1.0))

@@ -11,6 +11,7 @@ stored by index.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -175,8 +176,12 @@ class BinCounts:
         if bins < 1 or 60 % bins:
             msg = f"{bins} equal-width bins cannot be merged from micro-bins; use a divisor of 60"
             raise ValueError(msg)
-        upper = np.array([k * (60 // bins) / 60 for k in range(1, bins + 1)])
-        owner = np.searchsorted(upper, EDGES, side="left")
-        merged = np.zeros((bins, N_SUMS), dtype=np.int64)
-        np.add.at(merged, owner, self.sums)
-        return merged
+        return np.add.reduceat(self.sums, _first_of(bins), axis=0)
+
+
+@cache
+def _first_of(bins: int) -> list[int]:
+    """First micro-bin of each equal-width bin; every one holds some, since EDGES has its edge."""
+    upper = np.array([k * (60 // bins) / 60 for k in range(1, bins + 1)])
+    owner = np.searchsorted(upper, EDGES, side="left")
+    return [int(first) for first in np.searchsorted(owner, np.arange(bins))]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
+from monitor.core.bins import FIXED_POINT
 from monitor.core.logistic import logit, sigmoid
 
 if TYPE_CHECKING:
@@ -51,21 +52,18 @@ class Cells:
     @classmethod
     def of(cls, cohorts: Sequence[BinCounts]) -> Self:
         """Cells of cohorts in the order given."""
-        logits, n, positive, sizes = [], [], [], []
-        for counts in cohorts:
-            held = np.flatnonzero(counts.labelled)
-            if len(held):
-                logits.append(logit(counts.mean_scores()[held]))
-                n.append(counts.labelled[held].astype(np.float64))
-                positive.append(counts.positive[held].astype(np.float64))
-                sizes.append(len(held))
-        if not sizes:
+        held = [counts.sums[counts.labelled.nonzero()[0], 1:4] for counts in cohorts]
+        sizes = np.array([len(rows) for rows in held if len(rows)], dtype=np.int64)
+        if not len(sizes):
             empty, none = np.empty(0), np.empty(0, dtype=np.int64)
             return cls(empty, empty, empty, none, none)
-        first = np.array([0, *np.cumsum(sizes)[:-1]], dtype=np.int64)
-        owner = np.repeat(np.arange(len(sizes), dtype=np.int64), sizes)
+        labelled, positive, score_sum = np.concatenate(held).T
         return cls(
-            np.concatenate(logits), np.concatenate(n), np.concatenate(positive), first, owner
+            logit(score_sum / (labelled * float(FIXED_POINT))),
+            labelled.astype(np.float64),
+            positive.astype(np.float64),
+            sizes.cumsum() - sizes,
+            np.arange(len(sizes), dtype=np.int64).repeat(sizes),
         )
 
     def quantiles(self, shares: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -103,10 +101,24 @@ def hat_knots(cells: Cells) -> NDArray[np.float64]:
 
 
 def features(z: NDArray[np.float64], knots: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Columns 1, logit z, and a hat a knot (flat beyond the outer knots); shape (n, 2 + knots)."""
-    columns = [np.ones_like(z), z]
-    columns += [np.interp(z, knots, hat) for hat in np.eye(len(knots))]
-    return np.column_stack(columns)
+    """Columns 1, logit z, and a hat a knot (flat beyond the outer ones), (n, 2 + knots).
+
+    Knots rise, and are none or two or more.
+    """
+    found = np.zeros((len(z), 2 + len(knots)))
+    found[:, 0], found[:, 1] = 1.0, z
+    if not len(knots):
+        return found
+    below = knots.searchsorted(z, side="right") - 1
+    at = np.minimum(np.maximum(below, 0), len(knots) - 2)
+    # Share of the way to the next knot; np.interp on each hat gives the same to the bit.
+    share = (1.0 / (knots[1:] - knots[:-1]))[at] * (z - knots[at])
+    share[below < 0] = 0.0
+    share[below > at] = 1.0
+    row = np.arange(len(z))
+    found[row, 2 + at] = 1.0 - share
+    found[row, 3 + at] = share
+    return found
 
 
 def prior(n_knots: int) -> Gaussian:
@@ -134,17 +146,8 @@ def fit(
     """
     if not len(cells.first):
         return Fit(before, 0.0)
-    known = np.zeros(len(cells.n)) if offset is None else offset
-    shock_precision = max(sigma, SIGMA_MIN) ** -2
-    target = _Target(features(cells.logit, knots), cells, known, before, shock_precision)
-    point = _Point(before.mean, np.zeros(len(cells.first)))
-    value, curve = target.value(point), target.curvature(point)
-    for _ in range(NEWTON_STEPS):
-        step, gain = target.newton(point, curve)
-        if gain < NEWTON_DONE:
-            break
-        point, value = target.climbed(point, step, value)
-        curve = target.curvature(point)
+    target = _Target.of(cells, features(cells.logit, knots), before, sigma, offset)
+    point, value, curve = target.climb()
     log_evidence = value - 0.5 * (
         np.linalg.slogdet(curve.schur)[1]
         - np.linalg.slogdet(before.precision)[1]
@@ -153,9 +156,32 @@ def fit(
     return Fit(Gaussian(point.theta, curve.schur), float(log_evidence))
 
 
+def posterior_of(
+    cells: Cells,
+    x: NDArray[np.float64],
+    before: Gaussian,
+    sigma: float,
+    offset: NDArray[np.float64] | None = None,
+) -> Gaussian:
+    """The posterior of `fit` without its evidence, from features x (cells, d) that are at hand."""
+    if not len(cells.first):
+        return before
+    point, _, curve = _Target.of(cells, x, before, sigma, offset).climb()
+    return Gaussian(point.theta, curve.schur)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Point:
-    """Coefficients (d,) and shocks (cohorts,)."""
+    """Coefficients (d,), shocks (cohorts,), and the logits (cells,) that they give."""
+
+    theta: NDArray[np.float64]
+    shocks: NDArray[np.float64]
+    logits: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Step:
+    """Newton's step of coefficients and shocks."""
 
     theta: NDArray[np.float64]
     shocks: NDArray[np.float64]
@@ -181,16 +207,42 @@ class _Target:
 
     x: NDArray[np.float64]
     cells: Cells
-    offset: NDArray[np.float64]
+    offset: NDArray[np.float64] | None
     before: Gaussian
     shock_precision: float
 
-    def _logits(self, at: _Point) -> NDArray[np.float64]:
-        return np.asarray(self.x @ at.theta + at.shocks[self.cells.owner] + self.offset)
+    @classmethod
+    def of(
+        cls,
+        cells: Cells,
+        x: NDArray[np.float64],
+        before: Gaussian,
+        sigma: float,
+        offset: NDArray[np.float64] | None,
+    ) -> Self:
+        """Of cells with features x (cells, d)."""
+        return cls(x, cells, offset, before, max(sigma, SIGMA_MIN) ** -2)
+
+    def climb(self) -> tuple[_Point, float, _Curve]:
+        """The highest point from the prior's mean on, its value and its derivatives."""
+        point = self.at(self.before.mean, np.zeros(len(self.cells.first)))
+        value, curve = self.value(point), self.curvature(point)
+        for _ in range(NEWTON_STEPS):
+            step, gain = self.newton(point, curve)
+            if gain < NEWTON_DONE:
+                break
+            point, value = self.climbed(point, step, value)
+            curve = self.curvature(point)
+        return point, value, curve
+
+    def at(self, theta: NDArray[np.float64], shocks: NDArray[np.float64]) -> _Point:
+        """The point of these coefficients and shocks."""
+        logits = self.x @ theta + shocks[self.cells.owner]
+        return _Point(theta, shocks, logits if self.offset is None else logits + self.offset)
 
     def value(self, at: _Point) -> float:
         """Log likelihood less penalties."""
-        logits = self._logits(at)
+        logits = at.logits
         off = at.theta - self.before.mean
         fitted = self.cells.positive @ logits - self.cells.n @ np.logaddexp(0, logits)
         penalty = off @ self.before.precision @ off + self.shock_precision * at.shocks @ at.shocks
@@ -198,27 +250,27 @@ class _Target:
 
     def curvature(self, at: _Point) -> _Curve:
         """First and second derivatives."""
-        p = sigmoid(self._logits(at))
+        p = sigmoid(at.logits)
         weighted = (self.cells.n * p * (1 - p))[:, None] * self.x
         mixed = np.add.reduceat(weighted, self.cells.first, axis=0)
         spread = mixed[:, 0] + self.shock_precision
         schur = self.before.precision + weighted.T @ self.x - (mixed / spread[:, None]).T @ mixed
         return _Curve(self.cells.positive - self.cells.n * p, mixed, spread, schur)
 
-    def newton(self, at: _Point, curve: _Curve) -> tuple[_Point, float]:
+    def newton(self, at: _Point, curve: _Curve) -> tuple[_Step, float]:
         """Newton's step, and the gain of log likelihood it promises, doubled."""
         slope = self.x.T @ curve.residual - self.before.precision @ (at.theta - self.before.mean)
         pull = np.add.reduceat(curve.residual, self.cells.first) - self.shock_precision * at.shocks
         force = slope - curve.mixed.T @ (pull / curve.spread)
         theta = np.asarray(np.linalg.solve(curve.schur, force), dtype=np.float64)
         shocks = (pull - curve.mixed @ theta) / curve.spread
-        return _Point(theta, shocks), float(slope @ theta + pull @ shocks)
+        return _Step(theta, shocks), float(slope @ theta + pull @ shocks)
 
-    def climbed(self, at: _Point, step: _Point, value: float) -> tuple[_Point, float]:
+    def climbed(self, at: _Point, step: _Step, value: float) -> tuple[_Point, float]:
         """The point after the step, halved until the value does not fall, and its value."""
         scale = 1.0
         while scale > SHORTEST_STEP:
-            new = _Point(at.theta + scale * step.theta, at.shocks + scale * step.shocks)
+            new = self.at(at.theta + scale * step.theta, at.shocks + scale * step.shocks)
             if (reached := self.value(new)) >= value:
                 return new, reached
             scale /= 2

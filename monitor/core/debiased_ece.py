@@ -21,6 +21,7 @@ import numpy as np
 from scipy.special import ndtr
 
 from monitor.core.bins import FIXED_POINT
+from monitor.core.equal_mass import run_starts
 from monitor.core.wilson import wilson
 
 if TYPE_CHECKING:
@@ -99,11 +100,10 @@ def mass_bins(counts: BinCounts) -> MassBins:
     """Labelled micro-bins merged to equal mass; tied scores stay together, empty bins vanish."""
     sums = counts.sums[counts.labelled > 0]
     total = sums[:, 1].sum()
-    bins = int(np.clip(total // MIN_BIN_LABELS, 1, MAX_BINS))
+    bins = min(max(int(total) // MIN_BIN_LABELS, 1), MAX_BINS)
     # A micro-bin goes where its middle row lies: integers, so the same on every machine.
     middle = 2 * np.cumsum(sums[:, 1]) - sums[:, 1]
-    _, first = np.unique(middle * bins // (2 * total), return_index=True)
-    merged = np.add.reduceat(sums, first, axis=0)
+    merged = np.add.reduceat(sums, run_starts(middle * bins // (2 * total)), axis=0)
     n, positive = merged[:, 1].astype(np.float64), merged[:, 2]
     promised = np.clip(merged[:, 3] / (n * FIXED_POINT), 0.0, 1.0)
     seen = (positive + PRIOR_ROWS * promised) / (n + PRIOR_ROWS)

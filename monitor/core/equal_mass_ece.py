@@ -14,6 +14,7 @@ import numpy as np
 from scipy.special import ndtr
 
 from monitor.core.bins import EDGES, FIXED_POINT
+from monitor.core.equal_mass import run_starts
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -84,7 +85,8 @@ def equal_mass_sums(counts: BinCounts, bins: int) -> NDArray[np.int64]:
     if not len(held):
         return held
     below = _edges_near(held[:, 1], _even_cuts(counts.n_labelled, bins))
-    first = np.unique(np.concatenate([[0], below]))
+    first = np.concatenate([[0], below])
+    first = first[run_starts(first)]
     return np.asarray(np.add.reduceat(held, first[first < len(held)]))
 
 

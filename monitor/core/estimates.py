@@ -17,6 +17,8 @@ from monitor.core.smooth_ece import smooth_ece
 
 if TYPE_CHECKING:
     from monitor.core.bins import BinCounts
+    from monitor.core.moments import ClassMoments
+    from monitor.core.verdicts import Metrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +77,11 @@ def estimates(counts: BinCounts) -> Estimates:
     )
 
 
-def ranking(counts: BinCounts) -> Ranking:
-    """Everything of `Ranking`; below 1 ms."""
-    found = useful.usefulness(counts)
+def ranking(
+    counts: BinCounts, known: Metrics | None = None, moments: ClassMoments | None = None
+) -> Ranking:
+    """Everything of `Ranking`; known, moments: of the same counts, if they are at hand."""
+    found = useful.usefulness(counts, known=known, moments=moments)
     resolution, auroc = found.resolution, found.auroc
     return Ranking(
         auroc_low=auroc.low,

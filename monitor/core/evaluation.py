@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from monitor.core import shift as shifts
 from monitor.core.arrival import COMPLETE
-from monitor.core.bin_tests import classify
+from monitor.core.bin_tests import wrong_bins
 from monitor.core.delay_evidence import (
     as_of_all_labels,
     delay_evidence,
@@ -33,10 +33,10 @@ from monitor.core.folding import (
     is_covered,
     merged,
     moment,
-    window_shift,
 )
 from monitor.core.halves import halves
 from monitor.core.metrics import metrics, reliability_bins
+from monitor.core.moments import ClassMoments
 from monitor.core.policies import DetectorName, FirstLabels, WobbleRule
 from monitor.core.recalibration import best_repair
 from monitor.core.restarts import restart_words
@@ -217,19 +217,12 @@ def _fine(state: SeriesState, evidence: Evidence) -> str:
 def _evidence(state: SeriesState, window: BinCounts) -> Evidence:
     """Everything but the repair and the estimates that are made for a drift alone."""
     policy = state.policy
-    now = metrics(window) if window.n_labelled else None
+    moments = ClassMoments.of(window)
+    now = metrics(window, moments) if window.n_labelled else None
     before = state.baseline_metrics
-    shift = window_shift(state)
-    split = None
-    if state.resting is not None and state.facts is not None:
-        split = shifts.split_cause(
-            state.resting,
-            state.facts.error,
-            [c.counts for c in state.window],
-            arrival_in(state) or COMPLETE,
-        )
+    shift, split = _shift_and_split(state)
     bins = reliability_bins(window, BINS_SHOWN) if now else ()
-    wrong = [test for test in classify(bins) if test.off]
+    wrong = wrong_bins(bins)
     log_m, since_s = _standing(state)
     delays = delay_evidence(state)
     cause: Cause | None = (
@@ -259,7 +252,7 @@ def _evidence(state: SeriesState, window: BinCounts) -> Evidence:
         sample_rate=policy.sample_ppm / 1e6,
         delays=delays,
         restart=state.restart,
-        ranking=ranking(window) if now else None,
+        ranking=ranking(window, now, moments) if now else None,
         wrong_bins=tuple(
             WrongBin(test.bin.lower, test.bin.upper, test.direction, test.misplaced, test.adjusted)
             for test in wrong
@@ -279,6 +272,18 @@ def _evidence(state: SeriesState, window: BinCounts) -> Evidence:
         ),
         budget=state.share,
     )
+
+
+def _shift_and_split(state: SeriesState) -> tuple[shifts.Shift | None, shifts.Split | None]:
+    """As `window_shift`, and map or mix: from the window's cells, laid on the map once."""
+    if state.resting is None:
+        return None, None
+    placed = shifts.Placed.of(state.resting, [c.counts for c in state.window])
+    arrival, split = arrival_in(state), None
+    shift = None if arrival is None else shifts.shift_of(state.resting, placed, arrival)
+    if state.facts is not None:
+        split = shifts.split_of(state.resting, state.facts.error, placed, arrival or COMPLETE)
+    return shift, split
 
 
 def _direction(

@@ -195,16 +195,15 @@ def step(state: SeriesState, cohort: Cohort) -> SeriesState:
     if state.seen_until_s is not None and cohort.start_s < state.seen_until_s:
         msg = f"cohort {moment(cohort.start_s)} of {state.series} comes after a later one"
         raise ValueError(msg)
+    predicted = cohort.counts.n_predicted > 0
     state = replace(
         state,
         seen_until_s=cohort.end_s,
         first_s=cohort.start_s if state.first_s is None else state.first_s,
         traffic=with_cohort(state.traffic, cohort),
+        predicted_until_s=cohort.end_s if predicted else state.predicted_until_s,
+        delays=state.delays.after(cohort.start_s, cohort.delays, cohort.complete),
     )
-    if cohort.counts.n_predicted:
-        state = replace(state, predicted_until_s=cohort.end_s)
-    delays = state.delays.after(cohort.start_s, cohort.delays, cohort.complete)
-    state = replace(state, delays=delays)
     if state.baseline is None:
         return _collected(state, cohort)
     if state.baseline.source != IMPORTED and cohort.start_s < state.baseline.cohorts[-1].end_s:

@@ -106,7 +106,7 @@ def fit_logistic(points: Nodes, *, with_intercept: bool = True) -> LogisticFit:
         slope_se=float(se[-1]),
         intercept=float(at[0]) if with_intercept else 0.0,
         intercept_se=float(se[0]) if with_intercept else 0.0,
-        log_likelihood=-_loss(x, points, at),
+        log_likelihood=-_loss(points, x @ at),
     )
 
 
@@ -130,29 +130,42 @@ def _newton(x: NDArray[np.float64], points: Nodes) -> NDArray[np.float64] | None
     saturated, and the first step would be a million times too long.
     """
     at = np.zeros(x.shape[1])
-    loss = _loss(x, points, at)
+    pull, ridge = points.weight * points.sign, _ridge(x, points)
+    logits = x @ at
+    loss = _loss(points, logits)
     for _ in range(NEWTON_STEPS):
-        uphill = x.T @ (points.weight * points.sign * sigmoid(-points.sign * (x @ at)))
-        step = np.linalg.solve(_information(x, points, at), uphill)
+        # One tanh gives each node's chance of a positive, and of the class that it is not of.
+        half = np.tanh(0.5 * logits)
+        p, missed = 0.5 * (1 + half), 0.5 * (1 - points.sign * half)
+        uphill = x.T @ (pull * missed)
+        curve = x.T @ (x * (points.weight * p * (1 - p))[:, None]) + ridge
+        step = np.linalg.solve(curve, uphill)
         if uphill @ step < NEWTON_DONE:
             # Newton's decrement: this step still squares the error, but the loss cannot show it.
             return at + step
-        size, found = 1.0, _loss(x, points, at + step)
+        size, logits = 1.0, x @ (at + step)
+        found = _loss(points, logits)
         while found >= loss and size > MIN_STEP:
             size /= 2
-            found = _loss(x, points, at + size * step)
+            logits = x @ (at + size * step)
+            found = _loss(points, logits)
         at, loss = at + size * step, found
     return None
 
 
-def _loss(x: NDArray[np.float64], points: Nodes, at: NDArray[np.float64]) -> float:
-    return float(points.weight @ np.logaddexp(0.0, -points.sign * (x @ at)))
+def _loss(points: Nodes, logits: NDArray[np.float64]) -> float:
+    """Negative log likelihood of the nodes' logits of a positive, (nodes,)."""
+    return float(points.weight @ np.logaddexp(0.0, -points.sign * logits))
+
+
+def _ridge(x: NDArray[np.float64], points: Nodes) -> NDArray[np.float64]:
+    """Far below any real curvature, so that the information has an inverse."""
+    return np.asarray(RIDGE * points.weight.sum() * np.eye(x.shape[1]))
 
 
 def _information(
     x: NDArray[np.float64], points: Nodes, at: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Fisher information, with a ridge far below any real curvature so that it has an inverse."""
+    """Fisher information, with a ridge."""
     p = sigmoid(x @ at)
-    ridge = RIDGE * points.weight.sum() * np.eye(x.shape[1])
-    return np.asarray(x.T @ (x * (points.weight * p * (1 - p))[:, None]) + ridge)
+    return np.asarray(x.T @ (x * (points.weight * p * (1 - p))[:, None]) + _ridge(x, points))

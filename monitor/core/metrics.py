@@ -20,6 +20,8 @@ from monitor.core.verdicts import BinEstimate, Metrics
 from monitor.core.wilson import wilson
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from monitor.core.bins import BinCounts
@@ -30,34 +32,38 @@ UNIFORM_WIDTH = np.sqrt(12.0)
 """Width of a uniform distribution in units of its standard deviation."""
 
 
-def metrics(counts: BinCounts) -> Metrics:
+def metrics(counts: BinCounts, moments: ClassMoments | None = None) -> Metrics:
     """All estimates of the labelled rows; everything but `n` is NaN without labels.
 
     The three Murphy parts are over 15 equal-width bins (Murphy 1973), so brier differs from
     reliability - resolution + uncertainty by what happens within bins: the variance of the scores
     minus twice their covariance with the outcomes (Stephenson, Coelho and Jolliffe 2008).
+    moments: of the same counts, if they are at hand.
     """
-    n = counts.n_labelled
-    moments = ClassMoments.of(counts)
+    total = counts.sums.sum(axis=0).tolist()
+    n, positive = total[1], total[2]
+    moments = ClassMoments.of(counts) if moments is None else moments
     fit = fit_logistic(nodes(moments))
     debiased = debiased_ece(counts)
-    reliability, resolution, uncertainty = murphy(counts)
-    mean_score = _per_row(counts, 3)
-    base_rate = counts.n_positive / n if n else NAN
+    by_15 = _labelled_bins(counts, SHOWN_BINS)
+    reliability, resolution, uncertainty = _murphy(by_15)
+    share, gap = _gaps(by_15)
+    mean_score = total[3] / (FIXED_POINT * n) if n else NAN
+    base_rate = positive / n if n else NAN
     return Metrics(
         n=n,
         ece_10=equal_width_ece(counts, 10),
-        ece_15=equal_width_ece(counts, 15),
+        ece_15=_mean_gap(share, gap),
         ece_20=equal_width_ece(counts, 20),
-        mce_15=equal_width_mce(counts, SHOWN_BINS),
+        mce_15=_largest_gap(gap),
         ece_debiased=debiased.value,
         ece_debiased_low=debiased.low,
         ece_debiased_high=debiased.high,
-        brier=brier(counts),
+        brier=_brier(total),
         brier_reliability=reliability,
         brier_resolution=resolution,
         brier_uncertainty=uncertainty,
-        log_loss=_per_row(counts, 6),
+        log_loss=total[6] / (FIXED_POINT * n) if n else NAN,
         auroc=ranking(moments.mean, moments),
         mean_score=mean_score,
         base_rate=base_rate,
@@ -88,28 +94,33 @@ def reliability_bins(counts: BinCounts, bins: int = SHOWN_BINS) -> tuple[BinEsti
 
 def equal_width_ece(counts: BinCounts, bins: int) -> float:
     """Mean |rate - mean score| over right-closed bins (Guo 2017, eq. 3); NaN without labels."""
-    share, gap = _gaps(counts, bins)
-    return float(share @ np.abs(gap)) if len(share) else NAN
+    return _mean_gap(*_gaps(_labelled_bins(counts, bins)))
 
 
 def equal_width_mce(counts: BinCounts, bins: int) -> float:
     """Largest |rate - mean score| of a bin (Guo 2017, eq. 5); NaN without labels."""
-    _, gap = _gaps(counts, bins)
-    return float(np.abs(gap).max()) if len(gap) else NAN
+    return _largest_gap(_gaps(_labelled_bins(counts, bins))[1])
 
 
 def brier(counts: BinCounts) -> float:
     """Mean (score - outcome)^2, exact from the sums; NaN without labels (Brier 1950)."""
-    if not counts.n_labelled:
+    return _brier(counts.sums.sum(axis=0).tolist())
+
+
+def _brier(total: Sequence[int]) -> float:
+    """From the sums of all bins, columns as in SUMS."""
+    _, n, positive, _, square, score_positive, _ = total
+    if not n:
         return NAN
-    square, score_positive = int(counts.sums[:, 4].sum()), int(counts.sums[:, 5].sum())
-    total = square - 2 * score_positive + FIXED_POINT * counts.n_positive
-    return total / (FIXED_POINT * counts.n_labelled)
+    return (square - 2 * score_positive + FIXED_POINT * positive) / (FIXED_POINT * n)
 
 
 def murphy(counts: BinCounts) -> tuple[float, float, float]:
     """Reliability, resolution and uncertainty over 15 equal-width bins; NaN without labels."""
-    merged = _labelled_bins(counts, SHOWN_BINS)
+    return _murphy(_labelled_bins(counts, SHOWN_BINS))
+
+
+def _murphy(merged: NDArray[np.int64]) -> tuple[float, float, float]:
     if not len(merged):
         return NAN, NAN, NAN
     n = merged[:, 1].astype(np.float64)
@@ -142,17 +153,13 @@ def ranking(order: NDArray[np.float64], moments: ClassMoments) -> float:
     width = UNIFORM_WIDTH * np.where(moments.sd > 0, moments.sd, 1.0)
     lead = np.clip((moments.mean_positive - moments.mean_negative) / width, -0.5, 0.5)
     lead[(moments.sd == 0) | (positive == 0) | (negative == 0)] = 0.0
-    _, place = np.unique(order, return_inverse=True)
+    place = np.arange(len(order))
+    if not (order[1:] > order[:-1]).all():
+        _, place = np.unique(order, return_inverse=True)
     level_negative = np.bincount(place, negative)
     lower_or_half = np.cumsum(level_negative) - level_negative / 2
     won = positive @ lower_or_half[place] + (positive * negative) @ lead
     return float(won / pairs)
-
-
-def _per_row(counts: BinCounts, column: int) -> float:
-    """Mean of one fixed-point sum over the labelled rows; NaN without any."""
-    n = counts.n_labelled
-    return int(counts.sums[:, column].sum()) / (FIXED_POINT * n) if n else NAN
 
 
 def _labelled_bins(counts: BinCounts, bins: int) -> NDArray[np.int64]:
@@ -160,9 +167,16 @@ def _labelled_bins(counts: BinCounts, bins: int) -> NDArray[np.int64]:
     return merged[merged[:, 1] > 0]
 
 
-def _gaps(counts: BinCounts, bins: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _gaps(merged: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Share of the labels and rate minus mean score of each labelled equal-width bin."""
-    merged = _labelled_bins(counts, bins)
     n = merged[:, 1]
     gap = (merged[:, 2] * FIXED_POINT - merged[:, 3]) / (n * float(FIXED_POINT))
-    return n / max(1, counts.n_labelled), gap
+    return n / max(1, int(n.sum())), gap
+
+
+def _mean_gap(share: NDArray[np.float64], gap: NDArray[np.float64]) -> float:
+    return float(share @ np.abs(gap)) if len(share) else NAN
+
+
+def _largest_gap(gap: NDArray[np.float64]) -> float:
+    return float(np.abs(gap).max()) if len(gap) else NAN

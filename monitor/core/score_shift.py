@@ -8,6 +8,7 @@ traffic under an honest map is no drift of calibration, only a reason to look at
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from math import comb
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,8 @@ LEVEL = 0.01
 MIN_PSI = 0.1
 """PSI from 0.1 is customarily called a small shift, from 0.25 a large one (Siddiqi 2006)."""
 MIN_ROWS = 200
+MIDDLE = (np.concatenate([[0.0], EDGES[:-1]]) + EDGES) / 2
+"""Middle of each micro-bin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,29 +75,35 @@ def measure_score_shift(
     whatever the wobble within one. A weekly rhythm breaks this unless both sides hold whole weeks.
     Without `test_small` a PSI too small to be a shift is not tested, which saves most of the work.
     """
-    rows = [np.array([c.predicted for c in side]).reshape(-1, N_BINS) for side in (before, now)]
-    cohorts = np.vstack([side[side.sum(axis=1) > 0] for side in rows]).astype(np.int64)
-    n, m = (int(side.sum()) for side in rows)
+    rows = np.array([c.predicted for c in (*before, *now)], dtype=np.int64).reshape(-1, N_BINS)
+    each = rows.sum(axis=1)
+    n, m = int(each[: len(before)].sum()), int(each[len(before) :].sum())
     if min(n, m) < MIN_ROWS:
         return None
-    owner = equal_mass_bins(cohorts.sum(axis=0), BINS)
-    counts = merged_bins(cohorts, owner)
-    n_now = int((rows[1].sum(axis=1) > 0).sum())
+    sides = rows[: len(before)].sum(axis=0), rows[len(before) :].sum(axis=0)
+    owner = equal_mass_bins(sides[0] + sides[1], BINS)
+    counts = merged_bins(rows[each > 0], owner)
+    n_now = int((each[len(before) :] > 0).sum())
     follows = np.arange(len(counts)) >= len(counts) - n_now
     psi = float(_psi(follows[None, :].astype(np.float64), counts)[0])
     decided, p = comb(len(counts), n_now) * level >= 1, NAN
     if decided and (test_small or psi >= MIN_PSI):
         chosen = splits(len(counts), n_now)
         p = float(p_values(_psi(chosen.astype(np.float64), counts)[:, None])[0, 0])
-    moved = _share(rows[1], owner) - _share(rows[0], owner)
-    middle = (np.concatenate([[0.0], EDGES[:-1]]) + EDGES) / 2
-    mean = float(rows[1].sum(axis=0) @ middle / m - rows[0].sum(axis=0) @ middle / n)
+    of_now, of_before = counts[-n_now:].sum(axis=0) / m, counts[:-n_now].sum(axis=0) / n
+    moved = of_now - of_before
+    mean = float(sides[1] @ MIDDLE / m - sides[0] @ MIDDLE / n)
     noise, free = 1 / n + 1 / m, counts.shape[1] - 1
     distance = float(np.abs(moved).sum() / 2)
     shifted = p <= level and psi >= MIN_PSI
-    top = float(noise * chi2.ppf(0.99, free)) if free else 0.0
+    top = noise * _chi_square_99(free) if free else 0.0
     reason = _words(psi, noise * free, mean, shifted=shifted, decided=decided)
     return ScoreShift(psi, noise * free, top, distance, mean, p, shifted, reason)
+
+
+@cache
+def _chi_square_99(freedom: int) -> float:
+    return float(chi2.ppf(0.99, freedom))
 
 
 def _psi(chosen: NDArray[np.float64], counts: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -103,11 +112,6 @@ def _psi(chosen: NDArray[np.float64], counts: NDArray[np.float64]) -> NDArray[np
     q = now / now.sum(axis=1, keepdims=True)
     p = before / before.sum(axis=1, keepdims=True)
     return np.asarray(((q - p) * np.log(q / p)).sum(axis=1))
-
-
-def _share(rows: NDArray[np.int64], owner: NDArray[np.int64]) -> NDArray[np.float64]:
-    total = rows.sum(axis=0)
-    return np.asarray(merged_bins(total, owner) / total.sum())
 
 
 def _words(psi: float, by_chance: float, mean: float, *, shifted: bool, decided: bool) -> str:

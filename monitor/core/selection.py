@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.stats import chi2, f
+from scipy.special import chdtrc, fdtrc
 
 from monitor.core.bins import EDGES, N_BINS
 from monitor.core.equal_mass import equal_mass_bins, merged_bins
@@ -124,8 +124,9 @@ def _score_test(
         drawn = np.einsum("sb,bd,sd->s", turned, whole, turned)
         return float(p_values(drawn[:, None])[0, 0]), dispersion
     if dispersion == 1.0:
-        return float(chi2.sf(statistic, bins - 1)), dispersion
-    return float(f.sf(statistic / (bins - 1) / dispersion, bins - 1, freedom)), dispersion
+        return float(chdtrc(bins - 1, max(0.0, statistic))), dispersion
+    ratio = max(0.0, statistic) / (bins - 1) / dispersion
+    return float(fdtrc(bins - 1, freedom, ratio)), dispersion
 
 
 def _mean_scores(predicted: NDArray[np.int64], owner: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -12,6 +12,7 @@ cannot follow, may break it. Must never: be fed part of a cohort, or one cohort 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -23,6 +24,7 @@ from monitor.core.calibration_map import (
     features,
     fit,
     hat_knots,
+    posterior_of,
     prior,
 )
 from monitor.core.logistic import sigmoid
@@ -61,11 +63,7 @@ class Bets:
     @property
     def log_weights(self) -> NDArray[np.float64]:
         """LOCAL_SHARE of the weight on the local bets, the rest on the global ones; (bets,)."""
-        n_global, n_local = len(_GLOBAL), len(LOCAL) * self.n_knots
-        if not n_local:
-            return np.full(n_global, -np.log(n_global))
-        weights = [(1 - LOCAL_SHARE) / n_global] * n_global + [LOCAL_SHARE / n_local] * n_local
-        return np.asarray(np.log(weights))
+        return _log_weights(len(LOCAL) * self.n_knots)
 
     @property
     def slopes(self) -> NDArray[np.float64]:
@@ -78,6 +76,15 @@ class Bets:
         everywhere = _GLOBAL[:, :1] + _GLOBAL[:, 1:] * z[:n_global]
         local = (x.T[2:, None, :] * np.array(LOCAL)[:, None]).reshape(-1, len(x))
         return np.vstack([everywhere, z[n_global:] + local])
+
+
+@cache
+def _log_weights(n_local: int) -> NDArray[np.float64]:
+    n_global = len(_GLOBAL)
+    if not n_local:
+        return np.full(n_global, -np.log(n_global))
+    weights = [(1 - LOCAL_SHARE) / n_global] * n_global + [LOCAL_SHARE / n_local] * n_local
+    return np.asarray(np.log(weights))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -243,7 +250,7 @@ class Detector:
         from the cohort's most likely shock.
         """
         offset = seen.offset(self.posterior)
-        fitted = fit(seen.cells, self.knots, self.posterior, self.sigma, offset).posterior
+        fitted = posterior_of(seen.cells, seen.x, self.posterior, self.sigma, offset)
         residual = seen.cells.positive - seen.cells.n * level.p[1:]
         slope = (residual @ seen.x) * self.bets.slopes[:, None]
         means = self.means + np.linalg.solve(fitted.precision, slope.T).T

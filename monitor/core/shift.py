@@ -8,12 +8,12 @@ size is told. Must never: raise an alarm; size is the second of two conditions, 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
 from monitor.core.arrival import COMPLETE, Arrival
-from monitor.core.calibration_map import Cells, features, fit, prior
+from monitor.core.calibration_map import Cells, features, posterior_of, prior
 from monitor.core.debiased_ece import PRIOR_ROWS, Z_ONE_CHANGE, Z_UPPER, MassBins, debiased_size
 from monitor.core.logistic import sigmoid
 from monitor.core.verdicts import Cause, Direction, Metrics
@@ -44,6 +44,25 @@ class Shift:
     gap: float
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Placed:
+    """Labelled cells of some cohorts on a baseline's map; made once for all that is asked of them.
+
+    x: their features, (cells, d); z: the map's logits of them, (cells,).
+    """
+
+    cells: Cells
+    x: NDArray[np.float64]
+    z: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, baseline: Detector, cohorts: Sequence[BinCounts]) -> Self:
+        """Cells of cohorts, on the map of a detector at rest."""
+        cells = Cells.of(cohorts)
+        x = features(cells.logit, baseline.knots)
+        return cls(cells, x, x @ baseline.posterior.mean)
+
+
 @dataclass(frozen=True, slots=True)
 class Split:
     """Change of ECE between baseline and window: map_part + mix_part is all of it."""
@@ -63,16 +82,20 @@ def measure_shift(
     of complete labels and the cohorts' labels are not, `arrival` moves the map to what is expected
     of on-time labels; its error counts with the map's.
     """
-    cells = Cells.of(cohorts)
+    return shift_of(baseline, Placed.of(baseline, cohorts), arrival)
+
+
+def shift_of(baseline: Detector, placed: Placed, arrival: Arrival = COMPLETE) -> Shift | None:
+    """As `measure_shift`, of cells that are placed already."""
+    cells, x = placed.cells, placed.x
     if not len(cells.n):
         return None
-    x = features(cells.logit, baseline.knots)
-    expected = sigmoid(arrival.observed(x @ baseline.posterior.mean))
+    expected = sigmoid(arrival.observed(placed.z))
     n, owner = _equal_mass(cells)
     rate = np.bincount(owner, weights=cells.n * expected) / n
     positive = np.bincount(owner, weights=cells.positive)
     weighted = (cells.n * expected * (1 - expected))[:, None] * x
-    slope = np.array([np.bincount(owner, weights=column) for column in weighted.T]).T / n[:, None]
+    slope = _summed(weighted, owner, len(n)) / n[:, None]
     level_variance = baseline.sigma**2 / len(cells.first) + arrival.se**2
     wobble = level_variance * np.outer(slope[:, 0], slope[:, 0])
     covariance = slope @ np.linalg.solve(baseline.posterior.precision, slope.T) + wobble
@@ -100,15 +123,26 @@ def _equal_mass(cells: Cells) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     _, tied = np.unique(cells.logit, return_inverse=True)
     n = np.bincount(tied, weights=cells.n)
     middle = (np.cumsum(n) - n / 2) / total
-    _, owner = np.unique((middle * bins).astype(np.int64), return_inverse=True)
-    found = owner[tied]
-    return np.bincount(found, weights=cells.n).astype(np.float64), found.astype(np.int64)
+    wanted = (middle * bins).astype(np.int64)
+    found = np.concatenate([[0], np.cumsum(wanted[1:] > wanted[:-1])])[tied]
+    return np.asarray(np.bincount(found, weights=cells.n), dtype=np.float64), found.astype(np.int64)
+
+
+def _summed(
+    rows: NDArray[np.float64], owner: NDArray[np.int64], owners: int
+) -> NDArray[np.float64]:
+    """Rows (cells, d) added by owner, in their order: (owners, d)."""
+    d = rows.shape[1]
+    place = owner[:, None] * d + np.arange(d)
+    found = np.bincount(place.ravel(), weights=rows.ravel(), minlength=owners * d)
+    return np.asarray(found.reshape(owners, d), dtype=np.float64)
 
 
 def baseline_error(baseline: Detector, cohorts: Sequence[BinCounts]) -> float | None:
     """Mean |score - map(score)| of the baseline's own labels; None without any."""
     cells = Cells.of(cohorts)
-    return _smooth_ece(cells, baseline.expected(cells.logit)) if len(cells.n) else None
+    expected = baseline.expected(cells.logit)
+    return _mean_gap(cells, sigmoid(cells.logit), expected) if len(cells.n) else None
 
 
 def split_cause(
@@ -126,21 +160,26 @@ def split_cause(
     baseline's map (their difference is the mix part), window scores with the window's map. What the
     label horizon does to the window (`arrival`) is taken off its map.
     """
-    new = Cells.of(after)
+    return split_of(baseline, before, Placed.of(baseline, after), arrival)
+
+
+def split_of(
+    baseline: Detector, before: float | None, placed: Placed, arrival: Arrival = COMPLETE
+) -> Split | None:
+    """As `split_cause`, of the window's cells, placed already."""
+    new, z = placed.cells, placed.z
     if before is None or not len(new.n):
         return None
-    new_x = features(new.logit, baseline.knots)
-    z = new_x @ baseline.posterior.mean
-    offset = arrival.observed(z) - z
-    before_window = prior(len(baseline.knots))
-    window_map = fit(new, baseline.knots, before_window, baseline.sigma, offset).posterior
-    same_map = _smooth_ece(new, baseline.expected(new.logit))
-    own_map = _smooth_ece(new, sigmoid(new_x @ window_map.mean))
+    offset = None if arrival.is_complete else arrival.observed(z) - z
+    window_map = posterior_of(new, placed.x, prior(len(baseline.knots)), baseline.sigma, offset)
+    score = sigmoid(new.logit)
+    same_map = _mean_gap(new, score, sigmoid(z))
+    own_map = _mean_gap(new, score, sigmoid(placed.x @ window_map.mean))
     return Split(map_part=own_map - same_map, mix_part=same_map - before)
 
 
-def _smooth_ece(cells: Cells, expected: NDArray[np.float64]) -> float:
-    return float(cells.n @ np.abs(sigmoid(cells.logit) - expected) / cells.n.sum())
+def _mean_gap(cells: Cells, score: NDArray[np.float64], expected: NDArray[np.float64]) -> float:
+    return float(cells.n @ np.abs(score - expected) / cells.n.sum())
 
 
 def cause_of(shift: Shift, split: Split, tolerance: float) -> Cause | None:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from monitor.core.auroc import auroc_interval
+from monitor.core.auroc import auroc_interval, interval_about
 from monitor.core.bins import FIXED_POINT
 from monitor.core.debiased_ece import debiased_ece
 from monitor.core.equal_mass_ece import equal_mass_sums
@@ -27,6 +27,8 @@ from monitor.core.noncentral import noncentrality_interval
 if TYPE_CHECKING:
     from monitor.core.auroc import Auroc
     from monitor.core.bins import BinCounts
+    from monitor.core.moments import ClassMoments
+    from monitor.core.verdicts import Metrics
 
 NAN = float("nan")
 MAX_BINS = 15
@@ -113,20 +115,31 @@ def resolution(counts: BinCounts, level: float = 0.95) -> Resolution:
     )
 
 
-def usefulness(counts: BinCounts, useless_share: float = USELESS_SHARE) -> Usefulness:
+def usefulness(
+    counts: BinCounts,
+    useless_share: float = USELESS_SHARE,
+    *,
+    known: Metrics | None = None,
+    moments: ClassMoments | None = None,
+) -> Usefulness:
     """Whether the scores tell outcomes apart, and why that is said.
 
     useless: the interval of resolution / uncertainty lies below `useless_share` and that of AUROC
     within .4 to .6; or all scores lie in one micro-bin. useful: the first interval excludes 0 and
     the model is not useless. unproven: neither. unknown: no labels, one class only, or too few
-    for two bins.
+    for two bins. known, moments: of the same counts, if they are at hand.
     """
-    found, rank = resolution(counts), auroc_interval(counts)
+    found = resolution(counts)
+    if known is None or moments is None:
+        rank = auroc_interval(counts)
+    else:
+        rank = interval_about(known.auroc, moments)
     if np.isnan(found.share):
         return Usefulness(
             Use.UNKNOWN, honest=False, reason=_unknown(counts), resolution=found, auroc=rank
         )
-    honest = debiased_ece(counts).low <= 0
+    low = debiased_ece(counts).low if known is None else known.ece_debiased_low
+    honest = low <= 0
     constant = np.count_nonzero(counts.labelled) == 1
     unranked = max(abs(rank.low - 0.5), abs(rank.high - 0.5)) < USELESS_AUROC - 0.5
     if constant or (found.share_high < useless_share and unranked):

@@ -300,7 +300,18 @@ class Verdict:
 
 def as_plain(value: DataclassInstance) -> dict[str, object]:
     """Fields of a dataclass as plain JSON values, as in `Verdict.as_json`."""
-    return {name: _plain(getattr(value, name)) for name in _names(type(value))}
+    found: dict[str, object] = {}
+    for name in _names(type(value)):
+        item = getattr(value, name)
+        # Most values by far are plain floats and ints: a call for each would cost most of the time.
+        kind = type(item)
+        if kind is float:
+            found[name] = item if -inf < item < inf else None
+        elif item is None or kind in _AS_THEY_ARE:
+            found[name] = item
+        else:
+            found[name] = _plain(item)
+    return found
 
 
 @cache
@@ -309,18 +320,17 @@ def _names(kind: type[DataclassInstance]) -> tuple[str, ...]:
 
 
 def _plain(value: object) -> object:  # noqa: PLR0911  # a kind of value each
-    # Most values by far are plain floats and ints: they are looked at first.
     kind = type(value)
     if kind is float:
         return value if abs(value) < inf else None  # type: ignore[arg-type]  # it is a float
     if value is None or kind in _AS_THEY_ARE:
         return value
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
     if is_dataclass(value) and not isinstance(value, type):
         return as_plain(value)
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
     if isinstance(value, datetime):
         return rfc3339(value)
     if isinstance(value, float) and not abs(value) < inf:

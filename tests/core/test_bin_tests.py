@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from monitor.core.bin_tests import bin_tests, classify, holm
+from monitor.core.bin_tests import bin_tests, classify, holm, wrong_bins
 from monitor.core.bins import BinCounts
 from monitor.core.logistic import sigmoid
 from monitor.core.metrics import reliability_bins
@@ -97,3 +97,15 @@ def test_sure_scores(score: float, outcome: bool, off: bool) -> None:
 
 def test_nothing_is_tested_without_labels() -> None:
     assert bin_tests(BinCounts.empty()) == ()
+
+
+@given(st.integers(0, 2**32 - 1), st.floats(-1.0, 1.0), st.sampled_from([20, 200, 2000]))
+def test_the_cheap_look_finds_just_the_bins_that_the_tests_call_wrong(
+    seed: int, level: float, n: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    logit = rng.normal(0, 2, n)
+    score = np.where(rng.random(n) < 0.1, np.rint(sigmoid(logit)), sigmoid(logit))
+    bins = reliability_bins(BinCounts.from_rows(score, rng.random(n) < sigmoid(logit + level)))
+    assert wrong_bins(bins) == tuple(test for test in classify(bins) if test.off)
+    assert wrong_bins(()) == ()

@@ -5,7 +5,7 @@ import pytest
 from scipy.optimize import minimize
 
 from monitor.core.bins import BinCounts
-from monitor.core.calibration_map import Cells, features, fit, hat_knots, prior
+from monitor.core.calibration_map import Cells, features, fit, hat_knots, posterior_of, prior
 from monitor.core.logistic import logit, sigmoid
 from tests.core.streams import counts
 
@@ -140,3 +140,24 @@ def test_cells_keep_cohorts_apart_and_leave_empty_ones_out() -> None:
     assert cells.positive.tolist() == [4, 20, 5]
     assert cells.logit == pytest.approx(logit(np.array([0.2, 0.7, 0.7])))
     assert sigmoid(cells.quantiles(np.array([0.1, 0.2, 0.5, 0.9]))) == pytest.approx([0.2, 0.7])
+
+
+@pytest.mark.parametrize("n_knots", [0, 2, 3, 8])
+def test_features_are_hats_as_np_interp_draws_them(n_knots: int) -> None:
+    rng = np.random.default_rng(n_knots)
+    knots = np.sort(rng.normal(0, 2, n_knots))
+    z = np.concatenate([rng.normal(0, 3, 200), knots, [-14.0, 14.0]])
+    hats = [np.interp(z, knots, hat) for hat in np.eye(n_knots)]
+    assert np.array_equal(features(z, knots), np.column_stack([np.ones_like(z), z, *hats]))
+
+
+def test_the_posterior_alone_is_that_of_the_fit() -> None:
+    rng = np.random.default_rng(3)
+    cells = Cells.of([counts(rng, 120, wobble=0.5) for _ in range(4)])
+    knots = hat_knots(cells)
+    before, x = prior(len(knots)), features(cells.logit, knots)
+    for offset in (None, np.full(len(x), 0.3)):
+        whole = fit(cells, knots, before, 0.2, offset).posterior
+        alone = posterior_of(cells, x, before, 0.2, offset)
+        assert np.array_equal(alone.mean, whole.mean)
+        assert np.array_equal(alone.precision, whole.precision)

@@ -9,6 +9,8 @@ import pytest
 
 from monitor.core.bins import BinCounts
 from monitor.core.logistic import sigmoid
+from monitor.core.metrics import metrics
+from monitor.core.moments import ClassMoments
 from monitor.core.usefulness import Use, resolution, usefulness
 
 
@@ -146,3 +148,12 @@ def test_outcomes_known_from_scores_of_0_and_1_are_fully_resolved() -> None:
     found = resolution(BinCounts.from_rows(outcome.astype(np.float64), outcome))
     assert found.share == pytest.approx(1, abs=0.01)
     assert found.share_high == 1
+
+
+@pytest.mark.parametrize("n", [2, 50, 500])
+def test_what_is_at_hand_changes_nothing(n: int) -> None:
+    counts = BinCounts.from_rows(*drawn(np.random.default_rng(n), n, 1.2))
+    moments = ClassMoments.of(counts)
+    known = metrics(counts, moments)
+    assert repr(metrics(counts)) == repr(known)
+    assert repr(usefulness(counts, known=known, moments=moments)) == repr(usefulness(counts))
