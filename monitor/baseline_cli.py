@@ -32,6 +32,9 @@ from monitor.watch.clock import Clock
 if TYPE_CHECKING:
     from monitor.store.history import Standing
 
+DRIFTS = (EpisodeState.PENDING, EpisodeState.FIRING, EpisodeState.NO_DATA)
+"""States in which a drift that was found may still hold."""
+
 app = typer.Typer(help="What models are compared with.", no_args_is_help=True)
 
 ConfigPath = Annotated[
@@ -92,7 +95,7 @@ def accept(  # noqa: PLR0913  # one parameter an option
     firing = [
         each
         for each in _concerned(history, model, version, segment)
-        if each.episode is not None and each.episode.state is EpisodeState.FIRING
+        if each.episode is not None and each.episode.is_drift and each.episode.state in DRIFTS
     ]
     if not firing:
         message = f"no drift of {model} is open there; to give a baseline up, use `baseline reset`"

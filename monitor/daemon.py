@@ -102,6 +102,15 @@ class Watch:
         for judged in given:
             if judged.decision.alert is not None:
                 self.metrics.alerted(str(judged.decision.alert))
+        for sifted in self.outbox.sift(datetime.now(UTC)):
+            self.metrics.notified(sifted.route, str(sifted.outcome))
+            log.info(
+                "notification",
+                route=sifted.route,
+                notification=sifted.notification_id,
+                outcome=str(sifted.outcome),
+                detail=sifted.detail,
+            )
         for delivery in deliver(self.outbox, self.senders, datetime.now(UTC), reliability_png):
             outcome = str(delivery.attempt.outcome)
             self.metrics.notified(delivery.notification.route, outcome)
@@ -201,7 +210,7 @@ def watching(settings: Settings, ended: Event, metrics: Metrics | None = None) -
             Clock(settings.clock),
             (names.predictions, names.labels),
             settings.policy_for,
-            lambda model: routes(settings, model),
+            lambda model, _team, _severity: routes(settings, model),
             ended.is_set,
             settings.fleet,
         ),

@@ -148,11 +148,11 @@ class Metrics:
         self._beat("watch")
 
     def alerted(self, kind: str) -> None:
-        """Take note of an alert that was decided. kind: `fired` or `resolved`."""
+        """Take note of an alert that was decided. kind: `fired`, `changed` or `resolved`."""
         self._alerts.labels(kind).inc()
 
     def notified(self, route: str, outcome: str) -> None:
-        """Take note of an attempt to deliver. outcome: `delivered`, `retry` or `rejected`."""
+        """Take note of an attempt to deliver. outcome: an `AttemptOutcome`."""
         self._notifications.labels(route, outcome).inc()
 
     def _end_of_tick(self, at: datetime) -> None:

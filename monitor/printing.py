@@ -102,12 +102,13 @@ def print_backtest(
     console.print(f"\n{len(alerts)} alerts in {len(given)} verdicts", highlight=False)
     for alert in alerts:
         episode = alert.episode
+        since = rfc3339(alert.fired_at)
         until = rfc3339(episode.resolved_at) if episode.resolved_at else "still firing at the end"
         where = f" {episode.series.segment}" if episode.series.segment else ""
         console.print(
             f"\n{_named(episode.series.model, episode.series.version)}{where}: "
             f"{episode.direction}, by the {episode.cause}\n"
-            f"  {rfc3339(episode.fired_at)} to {until}\n  {alert.verdict.reason}"
+            f"  {since} to {until}\n  {alert.verdict.reason}"
             f"{_end(alert)}",
             highlight=False,
             markup=False,
@@ -118,7 +119,7 @@ def print_backtest(
 def _end(alert: BacktestAlert) -> str:
     """Why an episode ended, where it was not by itself."""
     restart = alert.ended.evidence.restart if alert.ended is not None else None
-    if restart is None or restart.taken_at <= alert.episode.fired_at:
+    if restart is None or restart.taken_at <= alert.episode.began_at:
         return ""
     return f"\n  Ended by {restart_words(restart)}."
 
@@ -234,7 +235,8 @@ def _standing_json(standing: Standing) -> Json:
         else {
             "episode_id": episode.episode_id,
             "state": str(episode.state),
-            "fired_at": rfc3339(episode.fired_at),
+            "severity": str(episode.severity),
+            "fired_at": rfc3339(episode.fired_at) if episode.fired_at else None,
             "resolved_at": rfc3339(episode.resolved_at) if episode.resolved_at else None,
         },
     }

@@ -1,27 +1,23 @@
-"""Episodes: what a verdict means for the alert that is open, or not, about its series.
+"""Episodes: the alert that is open, or not, about a series, and how it is named.
 
-Guarantees: `decide` is a pure function of verdict, episode and time, has an answer and a reason
-for every pair of state and status, fires once and resolves once an episode, and gives the same
-episode id in every replay. Must never: look at a clock, send anything, or close an episode for
-want of labels: silence is no proof of health.
+Guarantees: names are made of identity and event time alone, so that they are the same in every
+replay. Must never: look at a clock.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC
 from enum import StrEnum
 from typing import TYPE_CHECKING
-
-from monitor.core.verdicts import Status
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from monitor.core.claims import Series
-    from monitor.core.verdicts import Cause, Direction, Verdict
+    from monitor.core.verdicts import Cause, Direction
 
 
 class EpisodeState(StrEnum):
@@ -60,19 +56,35 @@ class AlertKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Episode:
-    """One time that a series was found drifted, from the alarm to its end; event times.
+    """One time that a series was found drifted, or without data, to its end; event times.
 
-    direction and cause are those of the verdict that fired it.
+    began_at: when it was first found; since_at: when its state, or the span it is waited out for,
+    began; fired_at: when it was first told, None before. direction, cause and shift (mean shift of
+    probability) are those of the verdict that fired it, is_drift whether one did. severity never
+    falls. flaps: how often it drifted again after it was ok. silent_since_at: since when there is
+    nothing to judge by, where the policy has a delay for that.
     """
 
     episode_id: str
     fingerprint: str
     series: Series
     state: EpisodeState
-    fired_at: datetime
-    resolved_at: datetime | None
-    direction: Direction | None
-    cause: Cause | None
+    began_at: datetime
+    since_at: datetime
+    fired_at: datetime | None
+    resolved_at: datetime | None = None
+    direction: Direction | None = None
+    cause: Cause | None = None
+    severity: Severity = Severity.WARNING
+    shift: float | None = None
+    is_drift: bool = True
+    flaps: int = 0
+    silent_since_at: datetime | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether people were told of it and not yet of its end."""
+        return self.state in {EpisodeState.FIRING, EpisodeState.RECOVERING, EpisodeState.NO_DATA}
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +105,7 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The series' newest episode after a verdict, what to tell (if anything), and why."""
+    """The series' newest episode after a verdict, what to tell of it (if anything), and why."""
 
     episode: Episode | None
     alert: AlertKind | None
@@ -112,9 +124,9 @@ def fingerprint(series: Series) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def episode_id(series: Series, fired_at: datetime) -> str:
-    """Name of the episode that fires at this event time: 32 hex digits, the same in a replay."""
-    text = f"{fingerprint(series)} {fired_at.astimezone(UTC).isoformat(timespec='microseconds')}"
+def episode_id(series: Series, began_at: datetime) -> str:
+    """Name of the episode that begins at this event time: 32 hex digits, the same in a replay."""
+    text = f"{fingerprint(series)} {began_at.astimezone(UTC).isoformat(timespec='microseconds')}"
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
@@ -123,74 +135,3 @@ def group_id(team: str | None, model: str, opened_at: datetime) -> str:
     at = opened_at.astimezone(UTC).isoformat(timespec="microseconds")
     text = json.dumps(["group", team, model, at], separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:32]
-
-
-def decide(verdict: Verdict, episode: Episode | None, now: datetime) -> Decision:
-    """Decide about one verdict, given the series' newest episode (None before its first).
-
-    `now` is event time and becomes fired_at or resolved_at. Raises ValueError when the episode
-    is of another series, or `now` lies before it fired.
-    """
-    _check(verdict, episode, now)
-    if episode is None or episode.state is EpisodeState.RESOLVED:
-        return _while_quiet(verdict, episode, now)
-    return _while_firing(verdict, episode, now)
-
-
-def closed(verdict: Verdict, episode: Episode | None, now: datetime, why: str) -> Decision:
-    """End what is open because the series began again with a new baseline, whatever the verdict.
-
-    `why` says what it began again by. Raises ValueError as `decide` does.
-    """
-    _check(verdict, episode, now)
-    if episode is None or episode.state is EpisodeState.RESOLVED:
-        return Decision(episode, None, f"a new baseline, and nothing open: {why}")
-    resolved = replace(episode, state=EpisodeState.RESOLVED, resolved_at=now)
-    return Decision(resolved, AlertKind.RESOLVED, f"a new baseline, so resolved: {why}")
-
-
-def _check(verdict: Verdict, episode: Episode | None, now: datetime) -> None:
-    if episode is None:
-        return
-    if episode.fingerprint != fingerprint(verdict.series):
-        msg = f"episode {episode.episode_id} is not of series {verdict.series}"
-        raise ValueError(msg)
-    if now < episode.fired_at:
-        msg = f"episode {episode.episode_id} fired at {episode.fired_at}, after {now}"
-        raise ValueError(msg)
-
-
-def _while_quiet(verdict: Verdict, last: Episode | None, now: datetime) -> Decision:
-    match verdict.status:
-        case Status.DRIFTED:
-            fired = Episode(
-                episode_id=episode_id(verdict.series, now),
-                fingerprint=fingerprint(verdict.series),
-                series=verdict.series,
-                state=EpisodeState.FIRING,
-                fired_at=now,
-                resolved_at=None,
-                direction=verdict.evidence.direction,
-                cause=verdict.evidence.cause,
-            )
-            again = "drifted again after a resolved episode" if last else "drifted"
-            return Decision(fired, AlertKind.FIRED, f"{again}: a new episode fires")
-        case Status.OK:
-            return Decision(last, None, "no drift and nothing open")
-        case Status.INSUFFICIENT:
-            return Decision(last, None, "too few labels to judge, and nothing open")
-        case Status.NO_DATA:
-            return Decision(last, None, "no data, and nothing open")
-
-
-def _while_firing(verdict: Verdict, episode: Episode, now: datetime) -> Decision:
-    match verdict.status:
-        case Status.DRIFTED:
-            return Decision(episode, None, "still drifted: this episode has been told")
-        case Status.OK:
-            resolved = replace(episode, state=EpisodeState.RESOLVED, resolved_at=now)
-            return Decision(resolved, AlertKind.RESOLVED, "back to its baseline: resolved")
-        case Status.INSUFFICIENT:
-            return Decision(episode, None, "too few labels to call it over: keeps firing")
-        case Status.NO_DATA:
-            return Decision(episode, None, "no data to call it over: keeps firing")

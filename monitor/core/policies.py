@@ -12,8 +12,12 @@ import json
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from monitor.core.events import ChangeKind
+
+if TYPE_CHECKING:
+    from monitor.core.maintenance import Maintenance
 
 
 class Cadence(StrEnum):
@@ -70,6 +74,33 @@ class NamedPeriod:
 
 
 @dataclass(frozen=True, slots=True)
+class AlertPolicy:
+    """When a drift becomes an alert, and when the alert ends; spans of event time.
+
+    pending_for: how long drifted before it fires. keep_firing_for: how long ok before it is
+    resolved. no_data_after: how long there may be nothing to judge by before that is told; None:
+    never. remind_every: how often what still fires is told again; None: never. critical_at: mean
+    shift of probability from which an episode is critical; None: never. flapping: an episode that
+    drifts again within it after its end is the same one, and must then be ok for as long before
+    it is resolved again. maintenance: windows in which nothing begins.
+    """
+
+    pending_for: timedelta = timedelta(0)
+    keep_firing_for: timedelta = timedelta(0)
+    no_data_after: timedelta | None = None
+    remind_every: timedelta | None = None
+    critical_at: float | None = 0.1
+    flapping: timedelta = timedelta(days=7)
+    team: str | None = None
+    maintenance: tuple[Maintenance, ...] = ()
+
+    def as_json(self) -> dict[str, object]:
+        """Plain JSON values: spans in seconds, windows in words."""
+        found = {key: _plain(getattr(self, key)) for key in self.__dataclass_fields__}
+        return found | {"maintenance": [str(window) for window in self.maintenance]}
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """Everything that decides how one model is counted and judged.
 
@@ -86,6 +117,7 @@ class Policy:
     wobble: what cohorts may do in common without a drift.
     restart_on: kinds of change events after which a model's baselines are collected anew.
     alarm_at: threshold A of the e-detector, in labels: average run length to a false alarm >= A.
+    alerts: what follows from a verdict.
     """
 
     pane: timedelta = timedelta(hours=1)
@@ -107,12 +139,14 @@ class Policy:
     sample_rate: float = 1.0
     runbook_url: str | None = None
     slack_channel: str | None = None
+    alerts: AlertPolicy = AlertPolicy()
 
     def as_json(self) -> dict[str, object]:
         """Plain JSON values: spans in seconds, times in RFC 3339."""
         return {key: _plain(value) for key, value in asdict(self).items()} | {
             "baseline": {"from": _RULE_NAMES[type(self.baseline)]}
-            | {key: _plain(value) for key, value in asdict(self.baseline).items()}
+            | {key: _plain(value) for key, value in asdict(self.baseline).items()},
+            "alerts": self.alerts.as_json(),
         }
 
     @property

@@ -8,7 +8,6 @@ nothing twice. Must never: change or delete a row.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,12 +16,16 @@ from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from monitor.core.bins import N_BINS, N_SUMS, SUMS, BinCounts
-from monitor.core.episodes import AlertKind, Episode, EpisodeState, Member, Severity
 from monitor.core.folding import IMPORTED, Baseline, Cohort
-from monitor.core.notices import AlertNotice
 from monitor.core.verdict_json import restart_from_json
-from monitor.core.verdicts import Cause, Direction, as_plain
+from monitor.core.verdicts import as_plain
 from monitor.store import tables as t
+from monitor.store.alerting import (
+    insert_alerts,
+    insert_episode,
+    newest_episodes,
+    newest_groups,
+)
 from monitor.store.announcements import (
     announced,
     insert_decision,
@@ -30,6 +33,16 @@ from monitor.store.announcements import (
     waiting_models,
 )
 from monitor.store.engine import transaction
+from monitor.store.interactions import (
+    Answer,
+    StoredSilence,
+    answers,
+    insert_acknowledgement,
+    insert_expiry,
+    insert_silence,
+    silences,
+)
+from monitor.store.sifting import tell_after_silence
 from monitor.store.thresholds import (
     identity,
     insert_namings,
@@ -41,13 +54,19 @@ from monitor.store.thresholds import (
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import datetime
 
     from sqlalchemy import Column, Connection, Engine, Row, Table
 
     from monitor.core.claims import Series
+    from monitor.core.episodes import Decision as Decided
+    from monitor.core.episodes import Episode
     from monitor.core.fleet import Threshold
+    from monitor.core.grouping import Group
     from monitor.core.policies import Policy
+    from monitor.core.silences import Acknowledgement, Silence
     from monitor.core.verdicts import Verdict
+    from monitor.store.alerting import Alert
     from monitor.store.announcements import Announced, Decision
     from monitor.store.thresholds import Naming
 
@@ -65,29 +84,19 @@ _MARK = text(
 
 
 @dataclass(frozen=True, slots=True)
-class Alert:
-    """What an episode tells, why, and to whom: (route, target) pairs."""
-
-    kind: AlertKind
-    episode: Episode
-    reason: str
-    routes: Sequence[tuple[str, str]]
-
-
-@dataclass(frozen=True, slots=True)
 class Judgement:
-    """One verdict under its policy, with the alert that follows from it, if any."""
+    """One verdict under its policy, with what was decided, if that changed the episode."""
 
     verdict: Verdict
     policy: Policy
-    alert: Alert | None = None
+    decision: Decided | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Brought:
     """What a slice of event time brought. marks: how far each model was judged.
 
-    Baselines come with the event time they hold from; judgements are in time order.
+    Baselines come with the event time they hold from; judgements and alerts are in time order.
     """
 
     marks: Mapping[str, datetime] = field(default_factory=dict)
@@ -96,6 +105,7 @@ class Brought:
     taken: Sequence[Announced] = ()
     thresholds: Sequence[Threshold] = ()
     namings: Sequence[Naming] = ()
+    alerts: Sequence[Alert] = ()
 
     @property
     def is_anything(self) -> bool:
@@ -130,6 +140,7 @@ class HistoryStore:
             _insert_judgements(connection, brought.judgements)
             insert_thresholds(connection, brought.thresholds)
             insert_namings(connection, brought.namings)
+            insert_alerts(connection, brought.alerts)
             if brought.marks:
                 connection.execute(
                     _MARK, {"model": list(brought.marks), "at": list(brought.marks.values())}
@@ -181,7 +192,12 @@ class HistoryStore:
     def episodes(self, model: str) -> dict[Series, Episode]:
         """Newest episode of each series of a model."""
         with transaction(self._engine) as connection:
-            return _episodes(connection, [model])
+            return newest_episodes(connection, [model])
+
+    def groups(self) -> dict[str, Group]:
+        """Newest group of alert episodes of each model."""
+        with transaction(self._engine) as connection:
+            return newest_groups(connection)
 
     def waiting(self) -> dict[str, datetime]:
         """Models with announcements that no tick has taken, and the oldest one's event time."""
@@ -198,6 +214,42 @@ class HistoryStore:
         with transaction(self._engine) as connection:
             insert_decision(connection, decision)
 
+    def acknowledge(self, said: Acknowledgement) -> Group:
+        """Record that someone takes a group on, and tell those who were told of it.
+
+        Raises ValueError where no open group is meant.
+        """
+        with transaction(self._engine) as connection:
+            return insert_acknowledgement(connection, said)
+
+    def silence(self, said: Silence, now: datetime) -> tuple[int, list[Group]]:
+        """Record a silence; returns its number, and the open groups that are silent by it now."""
+        with transaction(self._engine) as connection:
+            return insert_silence(connection, said, now)
+
+    def expire_silence(
+        self, silence_id: int, author: str, reason: str, now: datetime
+    ) -> StoredSilence:
+        """End a silence at wall-clock `now`, and tell what still goes on.
+
+        Raises ValueError where there is no such silence, or it is over.
+        """
+        with transaction(self._engine) as connection:
+            found = insert_expiry(connection, silence_id, author, reason, now)
+            tell_after_silence(connection, now, now)
+            return found
+
+    def silences(self, now: datetime | None = None) -> list[StoredSilence]:
+        """Silences, oldest first: all, or those that hold at wall-clock `now` or will yet."""
+        with transaction(self._engine) as connection:
+            found = silences(connection)
+        return [one for one in found if now is None or one.will_hold(now)]
+
+    def answers(self, now: datetime) -> dict[str, Answer]:
+        """What people answered to each model's newest group, as it holds at `now`, by model."""
+        with transaction(self._engine) as connection:
+            return answers(connection, now)
+
     def standings(self, models: Sequence[str] | None = None) -> list[Standing]:
         """Newest verdict on every series, or on those of some models, by identity."""
         table = t.evaluation
@@ -210,7 +262,7 @@ class HistoryStore:
             statement = statement.where(table.c.model.in_(models))
         with transaction(self._engine) as connection:
             rows = connection.execute(statement).all()
-            episodes = _episodes(connection, sorted({row.model for row in rows}))
+            episodes = newest_episodes(connection, sorted({row.model for row in rows}))
         return [
             Standing(
                 series_of(row),
@@ -242,7 +294,7 @@ class HistoryStore:
 
 
 def _insert_judgements(connection: Connection, judgements: Sequence[Judgement]) -> None:
-    """Add verdicts in their order: those without an alert many at a time."""
+    """Add verdicts in their order: those that change no episode many at a time."""
     policies = {id(j.policy): j.policy for j in judgements}.values()
     fingerprints = {id(policy): policy.fingerprint for policy in policies}
     rows = {
@@ -254,7 +306,7 @@ def _insert_judgements(connection: Connection, judgements: Sequence[Judgement]) 
     waiting: list[Json] = []
     for judgement in judgements:
         row = _evaluation(judgement.verdict, fingerprints[id(judgement.policy)])
-        if judgement.alert is None:
+        if judgement.decision is None:
             waiting.append(row)
             continue
         if waiting:
@@ -263,7 +315,8 @@ def _insert_judgements(connection: Connection, judgements: Sequence[Judgement]) 
         evaluation_id = connection.execute(
             insert(t.evaluation).values(row).returning(t.evaluation.c.evaluation_id)
         ).scalar_one()
-        _insert_alert(connection, judgement, judgement.alert, evaluation_id)
+        at = judgement.verdict.evaluated_at
+        insert_episode(connection, judgement.decision, at, evaluation_id)
     if waiting:
         connection.execute(insert(t.evaluation), waiting)
 
@@ -279,62 +332,6 @@ def _evaluation(verdict: Verdict, fingerprint: str) -> Json:
         "evidence": verdict.as_json()["evidence"],
         "policy_fingerprint": fingerprint,
     }
-
-
-def _insert_alert(
-    connection: Connection, judgement: Judgement, alert: Alert, evaluation_id: int
-) -> None:
-    episode, verdict = alert.episode, judgement.verdict
-    alert_event_id = connection.execute(
-        insert(t.alert_event)
-        .values(
-            episode_id=episode.episode_id,
-            fingerprint=episode.fingerprint,
-            kind=str(alert.kind),
-            **identity(episode.series),
-            fired_at=episode.fired_at,
-            happened_at=verdict.evaluated_at,
-            direction=episode.direction,
-            cause=episode.cause,
-            evaluation_id=evaluation_id,
-        )
-        .returning(t.alert_event.c.alert_event_id)
-    ).scalar_one()
-    member = Member(
-        episode.series,
-        episode.episode_id,
-        episode.state,
-        Severity.WARNING,
-        episode.fired_at,
-        episode.resolved_at,
-        verdict.evidence.shift,
-    )
-    notice = AlertNotice(
-        kind=alert.kind,
-        group_id=episode.episode_id,
-        members=(member,),
-        severity=Severity.WARNING,
-        team=None,
-        what=alert.reason,
-        episode_id=episode.episode_id,
-        verdict=verdict,
-        fired_at=episode.fired_at,
-        resolved_at=episode.resolved_at,
-        evidence_id=str(evaluation_id),
-        runbook_url=judgement.policy.runbook_url,
-    )
-    for route, target in alert.routes:
-        connection.execute(
-            insert(t.notification).values(
-                notification_id=f"{episode.episode_id}:{alert.kind}:{route}:{target}",
-                alert_event_id=alert_event_id,
-                route=route,
-                target=target,
-                episode_id=episode.episode_id,
-                kind=str(alert.kind),
-                payload=notice.as_json(),
-            )
-        )
 
 
 def _insert_baseline(
@@ -380,24 +377,3 @@ def _baseline(row: Row[tuple[object, ...]]) -> Baseline:
 def _columns(table: Table) -> tuple[Column[str], ...]:
     """Columns that name a series."""
     return (table.c.model, table.c.version, table.c.claim, table.c.segment)
-
-
-def _episodes(connection: Connection, models: Sequence[str]) -> dict[Series, Episode]:
-    table = t.alert_event
-    rows = connection.execute(
-        select(table).where(table.c.model.in_(models)).order_by(table.c.alert_event_id)
-    )
-    newest: dict[Series, Episode] = {}
-    for row in rows:
-        resolved = row.kind == AlertKind.RESOLVED
-        newest[series_of(row)] = Episode(
-            row.episode_id,
-            row.fingerprint,
-            series_of(row),
-            EpisodeState.RESOLVED if resolved else EpisodeState.FIRING,
-            row.fired_at.astimezone(UTC),
-            row.happened_at.astimezone(UTC) if resolved else None,
-            Direction(row.direction) if row.direction else None,
-            Cause(row.cause) if row.cause else None,
-        )
-    return newest

@@ -1,27 +1,30 @@
 """The outbox: notifications that wait, and every attempt to deliver them.
 
-Guarantees: a notification is due until an attempt delivered or rejected it; attempts are only
-ever added. Must never: be written apart from the verdict it tells of; `history.py` does that.
+Guarantees: a notification is due until an attempt ended it, and those of one group and route are
+due one after another in their order; attempts are only ever added. Must never: be written apart
+from the verdict it tells of; `alerting.py` does that.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import insert, select
+from sqlalchemy import func, insert, select
 
 from monitor.core.episodes import AlertKind
 from monitor.core.notices import Attempt, AttemptOutcome, Notification
 from monitor.store import tables as t
 from monitor.store.engine import transaction
+from monitor.store.sifting import Sifted, sift
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from sqlalchemy import Connection, Engine, Row
+    from sqlalchemy import Connection, Engine, Row, Select
 
-_ENDED = (AttemptOutcome.DELIVERED, AttemptOutcome.REJECTED)
+ENDED = [str(outcome) for outcome in AttemptOutcome if outcome is not AttemptOutcome.RETRY]
+"""Outcomes after which a notification is not tried again."""
 
 
 class OutboxStore:
@@ -33,23 +36,37 @@ class OutboxStore:
     def pending(self, now: datetime) -> list[Notification]:
         """Notifications that are due at wall-clock `now`, oldest first.
 
-        The end of an episode waits until its beginning was delivered or given up on that route.
+        Of one group and route only the oldest that has not ended: the others wait for it.
         """
         table, attempts = t.notification, t.notification_attempt
-        ended = select(attempts.c.notification_id).where(attempts.c.outcome.in_(_ENDED))
         later = select(attempts.c.notification_id).where(attempts.c.next_attempt_at > now)
         with transaction(self._engine) as connection:
+            first = (
+                select(func.min(table.c.sequence))
+                .where(table.c.notification_id.not_in(_ended()))
+                .group_by(table.c.group_id, table.c.route, table.c.target)
+            )
             rows = connection.execute(
                 select(table)
-                .where(
-                    table.c.notification_id.not_in(ended),
-                    table.c.notification_id.not_in(later),
-                )
-                .order_by(table.c.alert_event_id, table.c.notification_id)
+                .where(table.c.sequence.in_(first), table.c.notification_id.not_in(later))
+                .order_by(table.c.sequence)
             ).all()
-            due = [_notification(connection, row) for row in rows]
-            opened = set(connection.execute(ended).scalars())
-        return [n for n in due if _opening(n) == n.notification_id or _is_open(n, opened)]
+            return [_notification(connection, row) for row in rows]
+
+    def sift(self, now: datetime) -> list[Sifted]:
+        """End what is not to be sent at wall-clock `now`, by silences, acks and newer news."""
+        table, attempts = t.notification, t.notification_attempt
+        out = select(attempts.c.notification_id).where(attempts.c.receipt.is_not(None))
+        with transaction(self._engine) as connection:
+            waiting = connection.execute(
+                select(table)
+                .where(
+                    table.c.notification_id.not_in(_ended()),
+                    table.c.notification_id.not_in(out),
+                )
+                .order_by(table.c.sequence)
+            ).all()
+            return sift(connection, now, waiting)
 
     def record_attempt(self, notification_id: str, at: datetime, attempt: Attempt) -> None:
         """Add one attempt and what came of it."""
@@ -66,33 +83,47 @@ class OutboxStore:
             )
 
 
+def _ended() -> Select[tuple[str]]:
+    attempts = t.notification_attempt
+    return select(attempts.c.notification_id).where(attempts.c.outcome.in_(ENDED))
+
+
 def _notification(connection: Connection, row: Row[tuple[object, ...]]) -> Notification:
     made = _attempts(connection, row.notification_id)
-    opened = _opening(row)
-    parent = [] if opened == row.notification_id else _attempts(connection, opened)
     return Notification(
-        row.notification_id,
-        row.episode_id,
-        row.alert_event_id,
-        AlertKind(row.kind),
-        row.route,
-        row.target,
-        row.payload,
-        row.recorded_at,
-        len(made),
-        _receipt(made),
-        _receipt(parent),
+        notification_id=row.notification_id,
+        group_id=row.group_id,
+        sequence=row.sequence,
+        kind=AlertKind(row.kind),
+        route=row.route,
+        target=row.target,
+        payload=row.payload,
+        created_at=row.recorded_at,
+        attempts=len(made),
+        receipt=_receipt(made),
+        parent_receipt=_parent_receipt(connection, row),
     )
 
 
-def _opening(one: Notification | Row[tuple[object, ...]]) -> str:
-    """Id of the notification that opened the same episode on the same route."""
-    group = one.group_id if isinstance(one, Notification) else one.episode_id
-    return f"{group}:{AlertKind.FIRED}:{one.route}:{one.target}"
-
-
-def _is_open(notification: Notification, ended: set[str]) -> bool:
-    return notification.parent_receipt is not None or _opening(notification) in ended
+def _parent_receipt(
+    connection: Connection, row: Row[tuple[object, ...]]
+) -> dict[str, object] | None:
+    """Receipt of the newest message before this one that opened the group on its route."""
+    table, attempts = t.notification, t.notification_attempt
+    return connection.execute(
+        select(attempts.c.receipt)
+        .join(table, table.c.notification_id == attempts.c.notification_id)
+        .where(
+            table.c.group_id == row.group_id,
+            table.c.route == row.route,
+            table.c.target == row.target,
+            table.c.kind == AlertKind.FIRED,
+            table.c.sequence < row.sequence,
+            attempts.c.receipt.is_not(None),
+        )
+        .order_by(attempts.c.attempt_id.desc())
+        .limit(1)
+    ).scalar_one_or_none()
 
 
 def _attempts(connection: Connection, notification_id: str) -> Sequence[Row[tuple[object, ...]]]:

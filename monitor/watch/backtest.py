@@ -26,7 +26,9 @@ from monitor.core.series_table import SeriesRules, SeriesTable
 from monitor.core.verdicts import Verdict, rfc3339
 from monitor.watch.cohorts import CohortDelays, cohorts_of, members
 from monitor.watch.fleet_ledger import FleetLedger
-from monitor.watch.following import follow, in_time_order, matures_at, start, take
+from monitor.watch.following import follow, in_time_order, matures_at, start, take, wake
+from monitor.watch.ranged import BEGINNING
+from monitor.watch.telling import tell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from monitor.core.events import ChangeEvent
     from monitor.core.fleet import Fleet
     from monitor.core.folding import Cohort
+    from monitor.core.grouping import Told
     from monitor.core.panes import Cells
     from monitor.core.policies import Policy
     from monitor.core.reports import SeriesReport
@@ -90,6 +93,11 @@ class BacktestAlert:
     ended: Verdict | None = None
     resolved_by: str | None = None
 
+    @property
+    def fired_at(self) -> datetime:
+        """Event time at which it was first told."""
+        return self.episode.fired_at or self.episode.began_at
+
     def as_json(self) -> dict[str, object]:
         """The alert as `backtest --json` prints it."""
         series, shown = self.episode.series, self.verdict.as_json()
@@ -99,7 +107,7 @@ class BacktestAlert:
             "version": series.version,
             "claim": series.claim,
             "segment": series.segment or None,
-            "fired_at": rfc3339(self.episode.fired_at),
+            "fired_at": rfc3339(self.fired_at),
             "resolved_at": rfc3339(resolved_at) if resolved_at else None,
             "resolved_by": self.resolved_by,
             "direction": self.episode.direction,
@@ -168,6 +176,17 @@ def backtest(
     given = _judged(paths, FleetLedger(fleet), moment(newest_s))
     given.sort(key=lambda judged: (judged.verdict.evaluated_at, judged.verdict.series))
     return counted, given, _alerts(given)
+
+
+def messages(
+    given: Sequence[Judged], policy_for: Callable[[str], Policy], until: datetime
+) -> list[Told]:
+    """What would have been told of these verdicts, up to event time `until`, in time order."""
+    told: list[Told] = []
+    for model in sorted({judged.verdict.series.model for judged in given}):
+        mine = [judged for judged in given if judged.verdict.series.model == model]
+        told += tell(None, mine, until, policy_for(model).alerts, model)[1]
+    return sorted(told, key=lambda one: one.happened_at)
 
 
 def label_advices(
@@ -241,12 +260,17 @@ class _Path:
             if at > until:
                 break
             self.n_taken += 1
+            given += self._woken(at)
             if isinstance(news, Announcement):
                 self.followed, judged = take(self.followed, news)
             else:
                 under = ledger.under(self.followed, at)
                 self.followed, judged = follow(under, news, changed_at)
             given += [judged] if judged is not None else []
+        return given + self._woken(until + timedelta(microseconds=1))
+
+    def _woken(self, before: datetime) -> list[Judged]:
+        self.followed, given = wake(self.followed, BEGINNING, before)
         return given
 
 
@@ -279,10 +303,14 @@ def _alerts(given: list[Judged]) -> list[BacktestAlert]:
             continue
         if judged.decision.alert is AlertKind.FIRED:
             fired[episode.episode_id] = BacktestAlert(episode, judged.verdict)
-        elif judged.decision.alert is AlertKind.RESOLVED:
+        elif judged.decision.alert is not None:
             verdict = fired[episode.episode_id].verdict
+            ended = judged if judged.decision.alert is AlertKind.RESOLVED else None
             fired[episode.episode_id] = BacktestAlert(
-                episode, verdict, judged.verdict, judged.decision.reason
+                episode,
+                verdict,
+                None if ended is None else ended.verdict,
+                None if ended is None else ended.decision.reason,
             )
     return list(fired.values())
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from monitor.core.episodes import Decision, Episode, closed, decide
+from monitor.core.deciding import closed, decide, due_at
 from monitor.core.evaluation import has_shifted, judge
 from monitor.core.folding import Baseline, SeriesState, begin, moment, raised, step
 from monitor.core.policies import Cadence
@@ -22,26 +22,35 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from monitor.core.claims import Series
+    from monitor.core.episodes import Decision, Episode
     from monitor.core.folding import Cohort
     from monitor.core.policies import Policy
+
+A_MOMENT = timedelta(milliseconds=1)
+"""Two verdicts on a series have two times, at least so far apart."""
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """One verdict and what was decided on it."""
+    """One verdict and what was decided on it; `changed`: the episode is not as it was before."""
 
     verdict: Verdict
     decision: Decision
+    changed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Followed:
-    """A series as far as it was followed: its state, newest episode and newest verdict."""
+    """A series as far as it was followed: its state, newest episode and newest verdict.
+
+    looked_s: end of the predictions after which it was looked whether the series is silent.
+    """
 
     state: SeriesState
     episode: Episode | None = None
     judged_at: datetime | None = None
     status: Status | None = None
+    looked_s: int | None = None
 
     def on(self, state: SeriesState) -> Followed:
         """The same with another state."""
@@ -93,7 +102,7 @@ def take(followed: Followed, said: Announcement) -> tuple[Followed, Judged | Non
     if followed.judged_at is None:
         return after, None
     # Two verdicts on a series have two times.
-    at = max(said.taken_at, followed.judged_at + timedelta(milliseconds=1))
+    at = max(said.taken_at, followed.judged_at + A_MOMENT)
     verdict = judge(state, at)
     return _decided(
         after, closed(verdict, followed.episode, at, restart_words(state.restart)), verdict
@@ -124,7 +133,7 @@ def name(followed: Followed, at: datetime) -> tuple[Followed, Judged | None]:
         return followed, None
     # Two verdicts on a series have two times.
     judged_at = followed.judged_at
-    when = at if judged_at is None else max(at, judged_at + timedelta(milliseconds=1))
+    when = at if judged_at is None else max(at, judged_at + A_MOMENT)
     return _judged(after, when)
 
 
@@ -134,17 +143,53 @@ def learn_naming(followed: Followed) -> Followed:
     return followed if until_s is None else followed.on(raised(followed.state, until_s))
 
 
-def check_silence(followed: Followed, now: datetime) -> tuple[Followed, Judged | None]:
-    """Say once that a series has fallen silent; `now` is event time."""
-    if followed.judged_at is None or followed.status is Status.NO_DATA or now <= followed.judged_at:
-        return followed, None
-    until_s = followed.state.predicted_until_s
-    if until_s is None or moment(until_s) + followed.state.policy.window >= (
-        now - followed.state.policy.label_horizon
-    ):
-        return followed, None
-    after, judged = _judged(followed, now)
-    return (after, judged) if after.status is Status.NO_DATA else (followed, None)
+def wake_at(followed: Followed) -> datetime | None:
+    """Event time at which a series is to be judged without anything new, or None.
+
+    When it has been silent for a window, or when a delay of its episode is over.
+    """
+    return min((at for at in (_silent_at(followed), _due_at(followed)) if at), default=None)
+
+
+def wake(followed: Followed, after: datetime, before: datetime) -> tuple[Followed, list[Judged]]:
+    """Judge what is due in (after, before) without anything new; up to `after` all was judged."""
+    given: list[Judged] = []
+    if before <= after:
+        return followed, given
+    while (at := wake_at(followed)) is not None and at < before:
+        until_s, due = followed.state.predicted_until_s, _due_at(followed)
+        if at == due:
+            # In the past it can be only if the policy's delay was shortened meanwhile.
+            followed, judged = _judged(followed, max(at, after + A_MOMENT))
+            given.append(judged)
+            continue
+        if at > after:
+            woken, judged = _judged(followed, at)
+            if judged.verdict.status is Status.NO_DATA:
+                followed = woken
+                given.append(judged)
+        followed = replace(followed, looked_s=until_s)
+    return followed, given
+
+
+def _silent_at(followed: Followed) -> datetime | None:
+    """When a window without a prediction is over, if that was not looked at."""
+    judged_at, until_s = followed.judged_at, followed.state.predicted_until_s
+    if judged_at is None or until_s is None or followed.status is Status.NO_DATA:
+        return None
+    if until_s == followed.looked_s:
+        return None
+    policy = followed.state.policy
+    silent_at = moment(until_s) + policy.window + policy.label_horizon + A_MOMENT
+    return max(silent_at, judged_at + A_MOMENT)
+
+
+def _due_at(followed: Followed) -> datetime | None:
+    """When a delay of the episode is over, if that was not judged."""
+    if followed.judged_at is None:
+        return None
+    due = due_at(followed.episode, followed.status, followed.state.policy.alerts)
+    return due if due is not None and due > followed.judged_at else None
 
 
 def is_due(
@@ -171,7 +216,8 @@ def _parts(moment_: datetime, n: int) -> tuple[int, ...]:
 
 def _judged(followed: Followed, at: datetime) -> tuple[Followed, Judged]:
     verdict = judge(followed.state, at)
-    return _decided(followed, decide(verdict, followed.episode, at), verdict)
+    policy = followed.state.policy.alerts
+    return _decided(followed, decide(verdict, followed.episode, at, policy), verdict)
 
 
 def _decided(followed: Followed, decision: Decision, verdict: Verdict) -> tuple[Followed, Judged]:
@@ -181,4 +227,4 @@ def _decided(followed: Followed, decision: Decision, verdict: Verdict) -> tuple[
         judged_at=verdict.evaluated_at,
         status=verdict.status,
     )
-    return after, Judged(verdict, decision)
+    return after, Judged(verdict, decision, changed=decision.episode != followed.episode)

@@ -7,10 +7,11 @@ series comes to have is handed over once, to be pinned. Must never: write, or lo
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from monitor.core.restarts import Announcement
-from monitor.watch.following import follow, holds_from, in_time_order, learn, matures_at, take
+from monitor.watch.following import follow, holds_from, in_time_order, learn, matures_at, take, wake
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -53,23 +54,29 @@ class ModelShare:
         return [each.told for each in self.news if not each.is_taken]
 
     def over(
-        self, followed: Followed, cohorts: Sequence[Cohort], said: Sequence[Announcement]
+        self,
+        followed: Followed,
+        cohorts: Sequence[Cohort],
+        said: Sequence[Announcement],
+        until: datetime,
     ) -> Followed:
-        """One series, folded on over cohorts and announcements in time order."""
+        """One series, folded on to `until` over cohorts and announcements in time order."""
         series = followed.state.series
         changed_at = [each.taken_at for each in self.all if each.concerns(series)]
         new = set(self.new)
         for news in in_time_order(cohorts, said, self.policy):
             if self.stopped():
                 raise TickAbandoned
+            at = news.taken_at if isinstance(news, Announcement) else matures_at(news, self.policy)
+            followed = self._woken(followed, at)
             if not isinstance(news, Announcement):
-                followed = self.under(followed, matures_at(news, self.policy))
+                followed = self.under(followed, at)
             before, judged = followed.state.baseline, None
             if isinstance(news, Announcement):
                 followed, judged = (
                     take(followed, news) if news in new else (learn(followed, news), None)
                 )
-            elif matures_at(news, self.policy) <= self.judged_through:
+            elif at <= self.judged_through:
                 followed = learn(followed, news)
             else:
                 followed, judged = follow(followed, news, changed_at)
@@ -77,4 +84,9 @@ class ModelShare:
             baseline = followed.state.baseline
             if baseline is not None and baseline is not before:
                 self.pinned.append((baseline, holds_from(baseline, self.policy)))
+        return self._woken(followed, until + timedelta(microseconds=1))
+
+    def _woken(self, followed: Followed, before: datetime) -> Followed:
+        followed, judged = wake(followed, self.judged_through, before)
+        self.given += judged
         return followed

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from monitor.core.restarts import ACCEPTED, RESET
 from monitor.core.verdicts import Status
 from monitor.watch.cohorts import cohorts_of
-from monitor.watch.following import start
+from monitor.watch.following import start, wake_at
 from monitor.watch.model_share import ModelShare
 from monitor.watch.ranged import BEGINNING, Ranged
 
@@ -49,6 +49,12 @@ class Known:
     def next_at(self) -> datetime:
         """Event time at which the next cohort is mature."""
         return self.fed_through_at + self.policy.cohort + self.policy.label_horizon
+
+    def woken(self, end: datetime) -> list[Series]:
+        """Series that are to be judged by `end` without anything new."""
+        if end <= (self.judged_through_at or BEGINNING):
+            return []
+        return [s for s, f in self.followed.items() if (at := wake_at(f)) and at <= end]
 
 
 @dataclass(slots=True)
@@ -93,11 +99,13 @@ class Folding:
             model: max(known[model].fed_through_at, whole_through(end, known[model].policy))
             for model, end in ends.items()
         }
+        woken = {model: known[model].woken(end) for model, end in ends.items()}
         active = [
             model
             for model, end in ends.items()
             if through[model] > known[model].fed_through_at
             or (model in waiting and waiting[model] <= end)
+            or woken[model]
         ]
         done = Slice()
         if not active:
@@ -122,10 +130,15 @@ class Folding:
                 n.told for n in share.news if n.is_taken and n.told.taken_at > one.folded_through_at
             ]
             said = [*share.new, *again]
-            concerned = {*mine[model], *(one.followed if said else ())}
+            concerned = {*mine[model], *(one.followed if said else woken[model])}
             for series in sorted(concerned):
                 done.followed[series] = stored.over(
-                    share, one.followed.get(series), series, cohorts.get(series, []), said
+                    share,
+                    one.followed.get(series),
+                    series,
+                    cohorts=cohorts.get(series, []),
+                    said=said,
+                    until=end,
                 )
             done.shares[model] = share
             done.fed_through_at[model] = through[model]
@@ -170,13 +183,15 @@ class _Stored:
     baselines: Mapping[Series, tuple[Baseline, datetime]]
     standings: Mapping[Series, Standing]
 
-    def over(
+    def over(  # noqa: PLR0913  # a series, and what it is folded over
         self,
         share: ModelShare,
         followed: Followed | None,
         series: Series,
+        *,
         cohorts: Sequence[Cohort],
         said: Sequence[Announcement],
+        until: datetime,
     ) -> Followed:
         """One series folded on over `said`; if it is not remembered, from its stored baseline."""
         if followed is None:
@@ -184,7 +199,7 @@ class _Stored:
             followed = _resumed(start(series, share.policy, baseline), self.standings.get(series))
             said = [each for each in share.all if not baseline or each.taken_at > holds_from]
         from_s = self.imported.get(series, BEGINNING).timestamp()
-        return share.over(followed, [c for c in cohorts if c.start_s >= from_s], said)
+        return share.over(followed, [c for c in cohorts if c.start_s >= from_s], said, until)
 
 
 def whole_through(at: datetime, policy: Policy) -> datetime:

@@ -17,18 +17,21 @@ from typing import TYPE_CHECKING
 import structlog
 
 from monitor.core.fleet import boundaries, boundary
-from monitor.store.history import Alert, Brought, Judgement
+from monitor.store.alerting import Alert
+from monitor.store.history import Brought, Judgement
 from monitor.watch.clock import Clock, fleet_now, model_now
 from monitor.watch.fleet_ledger import Closed, FleetLedger
-from monitor.watch.following import check_silence
 from monitor.watch.slice import Folding, Known, cohort_floor
+from monitor.watch.telling import tell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from monitor.core.claims import Series
+    from monitor.core.episodes import Severity
     from monitor.core.fleet import Fleet
+    from monitor.core.grouping import Group
     from monitor.core.policies import Policy
     from monitor.store.history import HistoryStore
     from monitor.store.panes import PaneStore
@@ -44,15 +47,16 @@ COHORTS_A_TICK = 5000
 class WatchSettings:
     """What the watcher is told. streams: topics of predictions and labels.
 
-    policy_for gives a model's policy, routes_for the (route, target) pairs of its alerts; stopped
-    says whether the process is to end: the tick is then abandoned between two cohorts. fleet: the
-    false-alarm budget that the series share, if there is one; the models then share a clock too.
+    policy_for gives a model's policy, routes_for the (route, target) pairs of the alerts of a
+    model, a team and a severity; stopped says whether the process is to end: the tick is then
+    abandoned between two cohorts. fleet: the false-alarm budget that the series share, if there is
+    one; the models then share a clock too.
     """
 
     clock: Clock
     streams: tuple[str, str]
     policy_for: Callable[[str], Policy | None]
-    routes_for: Callable[[str], Sequence[tuple[str, str]]]
+    routes_for: Callable[[str, str | None, Severity], Sequence[tuple[str, str]]]
     stopped: Callable[[], bool] = bool
     fleet: Fleet | None = None
     cohorts_a_tick: int = COHORTS_A_TICK
@@ -71,6 +75,7 @@ class Watcher:
         self._known: dict[str, Known] = {}
         self._named: dict[int, Series] = {}
         self._ledger = FleetLedger(None)
+        self._groups: dict[str, Group] = {}
         self.is_behind = False
 
     def tick(self, now: datetime) -> list[Judged]:
@@ -82,15 +87,15 @@ class Watcher:
         due = self._due(now_at)
         self.is_behind = False
         given: list[Judged] = []
-        cohorts, active = 0, set[str]()
+        cohorts = 0
         for until in self._slices(due):
             done, brought = self._judge(due, until)
             given += brought
-            cohorts, active = cohorts + done.n_cohorts, active | done.shares.keys()
+            cohorts += done.n_cohorts
             if cohorts >= self._settings.cohorts_a_tick and until < max(due.values()):
                 self.is_behind = True
-                return given
-        return given + self._silent({m: at for m, at in due.items() if m not in active})
+                break
+        return given
 
     def _times(self, now: datetime) -> dict[str, datetime]:
         settings, readings = self._settings, self._panes.readings()
@@ -113,6 +118,7 @@ class Watcher:
             self._known = {}
         if not self._known:
             self._open_ledger(judged)
+            self._groups = self._history.groups()
         policies = {m: p for m in sorted(now_at) if (p := self._settings.policy_for(m)) is not None}
         new = {m: p for m, p in policies.items() if m not in self._known}
         oldest = self._panes.oldest(list(new)) if new else {}
@@ -155,6 +161,10 @@ class Watcher:
             marks = {
                 model: max(ends[model], self._mark(model) or ends[model]) for model in done.shares
             }
+            groups, alerts = self._alerts(given, ends)
+            # A reminder comes without a verdict; its time is marked too.
+            for model in {alert.told.group.model for alert in alerts}:
+                marks[model] = max(ends[model], self._mark(model) or ends[model])
             self._record(
                 Brought(
                     marks,
@@ -163,36 +173,24 @@ class Watcher:
                     done.taken,
                     closed.thresholds,
                     closed.namings,
+                    alerts,
                 )
             )
         except BaseException:
             # Memory and history may differ now: the next tick folds everything again.
             self._known = {}
             raise
+        self._groups |= groups
+        for alert in alerts:
+            _say(alert)
         for model, at in marks.items():
-            self._known[model].fed_through_at = done.fed_through_at[model]
+            if model in done.fed_through_at:
+                self._known[model].fed_through_at = done.fed_through_at[model]
             self._known[model].judged_through_at = at
             self._known[model].folded_through_at = ends[model]
         for series, followed in (done.followed | closed.followed).items():
             self._known[series.model].followed[series] = followed
         return done, given
-
-    def _silent(self, due: dict[str, datetime]) -> list[Judged]:
-        """Say which series have fallen silent."""
-        given: list[Judged] = []
-        after: dict[Series, Followed] = {}
-        for model, now in due.items():
-            for series, followed in self._known[model].followed.items():
-                after[series], judged = check_silence(followed, now)
-                given += [judged] if judged is not None else []
-        marks = {s.model: due[s.model] for s in (judged.verdict.series for judged in given)}
-        if given:
-            self._record(Brought(marks, judgements=self._judgements(given)))
-        for series, followed in after.items():
-            self._known[series.model].followed[series] = followed
-        for model, at in marks.items():
-            self._known[model].judged_through_at = at
-        return given
 
     def _everyone(self) -> dict[Series, Followed]:
         return {s: f for known in self._known.values() for s, f in known.followed.items()}
@@ -205,20 +203,47 @@ class Watcher:
             self._history.record(brought)
 
     def _judgements(self, given: Sequence[Judged]) -> list[Judgement]:
-        judgements = []
+        return [
+            Judgement(
+                judged.verdict,
+                self._known[judged.verdict.series.model].policy,
+                judged.decision if judged.changed else None,
+            )
+            for judged in given
+        ]
+
+    def _alerts(
+        self, given: Sequence[Judged], ends: dict[str, datetime]
+    ) -> tuple[dict[str, Group], list[Alert]]:
+        """Messages about each model's group, and the groups after them."""
+        mine: dict[str, list[Judged]] = {}
         for judged in given:
-            series, decision, alert = judged.verdict.series, judged.decision, None
-            if decision.alert is not None and decision.episode is not None:
-                routes = self._settings.routes_for(series.model)
-                alert = Alert(decision.alert, decision.episode, decision.reason, routes)
-                log.info(
-                    "alert",
-                    kind=str(decision.alert),
-                    model=series.model,
-                    version=series.version,
-                    segment=series.segment,
-                    at=judged.verdict.evaluated_at.isoformat(),
-                    reason=judged.verdict.reason,
-                )
-            judgements.append(Judgement(judged.verdict, self._known[series.model].policy, alert))
-        return judgements
+            mine.setdefault(judged.verdict.series.model, []).append(judged)
+        groups: dict[str, Group] = {}
+        alerts: list[Alert] = []
+        for model, end in ends.items():
+            policy, group = self._known[model].policy, self._groups.get(model)
+            if model not in mine and group is None:
+                continue
+            after, told = tell(group, mine.get(model, ()), end, policy.alerts, model)
+            if after is not None:
+                groups[model] = after
+            for each in told:
+                routes = self._settings.routes_for(model, each.group.team, each.group.severity)
+                alerts.append(Alert(each, routes, policy.runbook_url))
+        return groups, sorted(alerts, key=lambda one: one.told.happened_at)
+
+
+def _say(alert: Alert) -> None:
+    told = alert.told
+    log.info(
+        "alert",
+        kind=str(told.kind),
+        model=told.group.model,
+        group=told.group.group_id,
+        team=told.group.team,
+        severity=str(told.group.severity),
+        series=len(told.group.members),
+        at=told.happened_at.isoformat(),
+        reason=told.reason,
+    )

@@ -49,7 +49,7 @@ def events(stream: str, *, one_version: bool) -> Events:
 def alerts(found: Events) -> dict[str, list[BacktestAlert]]:
     """Alerts of each model, in the order in which they fired."""
     by_model: dict[str, list[BacktestAlert]] = {model: [] for model in set(found.model)}
-    for alert in sorted(backtest(found, lambda _: Policy())[2], key=lambda a: a.episode.fired_at):
+    for alert in sorted(backtest(found, lambda _: Policy())[2], key=lambda a: a.fired_at):
         by_model[alert.episode.series.model].append(alert)
     return by_model
 
@@ -89,7 +89,7 @@ def test_a_drifting_model_is_alerted_on_in_its_first_quarter(
 
     first, *others = fired[model]
 
-    assert first.episode.fired_at < datetime.fromtimestamp(quarter_s, tz=UTC)
+    assert first.fired_at < datetime.fromtimestamp(quarter_s, tz=UTC)
     assert others
     assert {alert.episode.cause for alert in fired[model]} <= {Cause.MAP, Cause.MIX}
 
@@ -99,9 +99,7 @@ def test_the_long_spell_of_low_scores_is_one_episode(fired: dict[str, list[Backt
     last = fired["elec-hgb-static"][-1]
 
     assert last.episode.direction is Direction.UNDERCONFIDENT
-    assert (
-        datetime(1997, 6, 1, tzinfo=UTC) < last.episode.fired_at < datetime(1997, 6, 21, tzinfo=UTC)
-    )
+    assert datetime(1997, 6, 1, tzinfo=UTC) < last.fired_at < datetime(1997, 6, 21, tzinfo=UTC)
     assert last.episode.resolved_at is not None
     assert last.episode.resolved_at > datetime(1998, 6, 1, tzinfo=UTC)
 
@@ -112,7 +110,7 @@ def test_the_splice_is_found_once_and_dated_within_days(
     (alert,) = fired["gpt-4-turbo"]
 
     assert alert.episode.direction is Direction.OVERCONFIDENT
-    assert SPLICED_AT < alert.episode.fired_at < datetime(2024, 4, 20, tzinfo=UTC)
+    assert SPLICED_AT < alert.fired_at < datetime(2024, 4, 20, tzinfo=UTC)
     since_at = alert.verdict.evidence.drift_since_at
     assert since_at is not None
     assert abs((since_at - SPLICED_AT).days) <= 3

@@ -147,7 +147,7 @@ class World:
             Clock.WALL,
             ("predictions", "labels"),
             lambda _: POLICY,
-            lambda _: [("console", "stdout")],
+            lambda *_: [("console", "stdout")],
             fleet=Fleet(BUDGET),
         )
         self.watcher = Watcher(PaneStore(self.engine), HistoryStore(self.engine), settings)

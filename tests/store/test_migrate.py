@@ -47,9 +47,9 @@ def test_every_table_view_and_column_says_what_it_holds(any_postgres_url: str) -
     assert rows(any_postgres_url, UNCOMMENTED) == []
     views = rows(any_postgres_url, "SELECT viewname FROM pg_views WHERE schemaname = 'audit'")
     assert {name for (name,) in views} == {
-        "alerts", "baseline_decisions", "baselines", "changes", "dead_letters", "delays",
-        "evaluations", "fleet_namings", "gaps", "notifications", "panes", "policies",
-        "thresholds",
+        "acknowledgements", "alerts", "baseline_decisions", "baselines", "changes",
+        "dead_letters", "delays", "episodes", "evaluations", "fleet_namings", "gaps",
+        "notifications", "panes", "policies", "silence_expiries", "silences", "thresholds",
     }  # fmt: skip
 
 

@@ -21,7 +21,7 @@ def test_a_change_is_found_once_and_an_unchanged_model_is_left_in_peace() -> Non
     whole = [alert for alert in alerts if alert.episode.series.segment == ""]
     assert [alert.episode.direction for alert in whole] == [Direction.OVERCONFIDENT]
     assert [alert.episode.cause for alert in whole] == [Cause.MAP]
-    fired_ms = whole[0].episode.fired_at.timestamp() * 1000
+    fired_ms = whole[0].fired_at.timestamp() * 1000
     assert START_MS + 16 * DAY_MS < fired_ms < START_MS + 21 * DAY_MS
     assert {judged.verdict.status for judged in given} == {
         Status.INSUFFICIENT,

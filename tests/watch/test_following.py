@@ -7,10 +7,11 @@ import pytest
 
 from monitor.core.bins import BinCounts
 from monitor.core.claims import Series
+from monitor.core.episodes import AlertKind
 from monitor.core.folding import Cohort
-from monitor.core.policies import Cadence, FirstLabels, Policy
+from monitor.core.policies import AlertPolicy, Cadence, FirstLabels, Policy
 from monitor.core.verdicts import Status
-from monitor.watch.following import check_silence, follow, is_due, start
+from monitor.watch.following import A_MOMENT, follow, is_due, start, wake, wake_at
 
 AT = datetime(2026, 11, 23, 2, 30, tzinfo=UTC)
 
@@ -64,19 +65,41 @@ def test_a_monthly_model_is_judged_once_a_month_and_learns_every_day() -> None:
     assert followed.state.labels_seen == 68 * 300
 
 
-def test_silence_is_said_once() -> None:
+def test_silence_is_said_once_at_its_own_time_whenever_it_is_looked_at() -> None:
     policy = Policy(baseline=FirstLabels(500))
     followed = start(Series("m", "1"), policy)
     for day in range(5):
         followed, _ = follow(followed, cohort(day))
-    soon, late = (datetime(1970, 1, day, tzinfo=UTC) for day in (14, 16))
-    followed, judged = check_silence(followed, soon)
-    assert judged is None
-    followed, judged = check_silence(followed, late)
-    assert judged is not None
-    assert judged.verdict.status is Status.NO_DATA
-    followed, judged = check_silence(followed, late + timedelta(days=9))
-    assert judged is None
-    followed, judged = follow(followed, cohort(30))
-    assert judged is not None
-    assert judged.verdict.status is not Status.NO_DATA
+    began, soon, late = (datetime(1970, 1, day, tzinfo=UTC) for day in (8, 14, 30))
+    quiet, judged = wake(followed, began, soon)
+    assert judged == []
+    at_once, (said,) = wake(quiet, began, late)
+    assert said.verdict.status is Status.NO_DATA
+    assert said.verdict.evaluated_at == datetime(1970, 1, 15, tzinfo=UTC) + A_MOMENT
+    assert wake(at_once, began, late + timedelta(days=9))[1] == []
+    back, judged_again = follow(at_once, cohort(30))
+    assert judged_again is not None
+    assert judged_again.verdict.status is not Status.NO_DATA
+    assert wake_at(back) is not None
+
+
+def test_a_lasting_silence_is_told_after_its_delay_and_ends_with_data() -> None:
+    alerts = AlertPolicy(no_data_after=timedelta(days=3))
+    policy = Policy(baseline=FirstLabels(500), alerts=alerts)
+    followed = start(Series("m", "1"), policy)
+    for day in range(5):
+        followed, _ = follow(followed, cohort(day))
+    began, late = (datetime(1970, 1, day, tzinfo=UTC) for day in (8, 30))
+    followed, given = wake(followed, began, late)
+    silent_at = datetime(1970, 1, 15, tzinfo=UTC) + A_MOMENT
+    assert [(one.verdict.evaluated_at, one.decision.alert) for one in given] == [
+        (silent_at, None),
+        (silent_at + timedelta(days=3), AlertKind.FIRED),
+    ]
+    told = []
+    for day in range(30, 41):
+        followed, judged = follow(followed, cohort(day))
+        told += [judged.decision.alert] if judged is not None and judged.decision.alert else []
+    assert told == [AlertKind.RESOLVED]
+    assert followed.episode is not None
+    assert not followed.episode.is_drift

@@ -48,7 +48,10 @@ def flat(given: list[Judged]) -> list[tuple[Any, ...]]:
 
 
 def ends(watched: Watched) -> list[tuple[Any, ...]]:
-    return watched.rows("SELECT segment, kind, happened_at FROM audit.alerts ORDER BY 3, 1, 2")
+    return watched.rows(
+        "SELECT segment, CASE state WHEN 'firing' THEN 'fired' ELSE state END, happened_at "
+        "FROM audit.episodes ORDER BY 3, 1, 2"
+    )
 
 
 @pytest.mark.parametrize("seed", [1, 2])

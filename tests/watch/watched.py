@@ -101,7 +101,7 @@ class Watched:
             Clock.EVENT,
             ("predictions", "labels"),
             lambda _: self.policy,
-            lambda _: [("console", "stdout")],
+            lambda *_: [("console", "stdout")],
             fleet=self.fleet,
             cohorts_a_tick=self.cohorts_a_tick,
         )
