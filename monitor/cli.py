@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 from rich.console import Console
 
-from monitor import __version__, baseline_cli, daemon, deadletter_cli, printing
+from monitor import __version__, alerts_cli, baseline_cli, daemon, deadletter_cli, printing
 from monitor.config import ConfigError, Settings, describe, describe_text, load
 from monitor.core.bins import BinCounts
 from monitor.core.claims import Series
@@ -54,6 +54,8 @@ app.add_typer(db, name="db")
 app.add_typer(config, name="config")
 app.add_typer(baseline_cli.app, name="baseline")
 app.add_typer(deadletter_cli.app, name="deadletter")
+app.add_typer(alerts_cli.silence, name="silence")
+app.command()(alerts_cli.ack)
 
 MENDABLE = (
     ConfigError,

@@ -21,6 +21,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from monitor.alert_printing import alert_words, alerts_json, print_alerts
 from monitor.core.reports import report_table
 from monitor.core.restarts import restart_words
 from monitor.core.verdicts import rfc3339
@@ -143,6 +144,7 @@ def status_json(history: HistoryStore, panes: PaneStore, model: str | None = Non
     """
     return {
         "series": standings_json(history.standings(model)),
+        "alerts": alerts_json(history.answers(datetime.now(UTC)), model),
         "partitions": [
             {
                 "topic": reading.topic,
@@ -170,7 +172,7 @@ def print_status(console: Console, found: Json) -> None:
     if not isinstance(series, list):  # pragma: no cover  # status_json makes a list
         raise TypeError
     shared = any(one["budget"] for one in series)
-    columns = ["model", "segment", "state", "ECE", "baseline", "labels", "evidence"]
+    columns = ["model", "segment", "state", "alert", "ECE", "baseline", "labels", "evidence"]
     for name in [*columns, *(["budget"] if shared else []), "as of"]:
         table.add_column(name)
     for one in series:
@@ -178,6 +180,7 @@ def print_status(console: Console, found: Json) -> None:
             _named(one["model"], one["version"]),
             one["segment"] or "all",
             f"[{_COLOURS[one['status']]}]{one['status']}[/]",
+            alert_words(one["episode"]),
             _with_interval(one["ece_debiased"], one["ece_debiased_low"], one["ece_debiased_high"]),
             _figure(one["baseline_ece_debiased"]),
             str(one["labels"]),
@@ -186,6 +189,7 @@ def print_status(console: Console, found: Json) -> None:
             one["evaluated_at"],
         )
     console.print(table)
+    print_alerts(console, found.get("alerts"))
     for one in series:
         where = f" {one['segment']}" if one["segment"] else ""
         name = _named(one["model"], one["version"])

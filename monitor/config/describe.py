@@ -6,11 +6,12 @@ carries a password it says only that it is set, since no parser is sure where a 
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from monitor.config.fleets import fleet_json, fleet_lines
 from monitor.config.times import span_text
-from monitor.core.policies import FirstLabels, Policy
+from monitor.core.policies import AlertPolicy, FirstLabels, Policy
 from monitor.core.verdicts import rfc3339
 
 if TYPE_CHECKING:
@@ -87,9 +88,25 @@ def _value(policy: Policy, key: str) -> str:
         if isinstance(rule, FirstLabels):
             return f"first {rule.labels} labels"
         return f"{rfc3339(rule.start_at)} to {rfc3339(rule.end_at)}"
+    if key == "alerts":
+        return f"({_alerts(policy.alerts)})"
     if key == "segments":
         return ", ".join(value) or "none"
     return "none" if value is None else str(value)
+
+
+def _alerts(alerts: AlertPolicy) -> str:
+    """What differs from the alerts as shipped."""
+    own, shipped = alerts.as_json(), AlertPolicy().as_json()
+    return ", ".join(_alert_words(key, own[key]) for key in own if own[key] != shipped[key])
+
+
+def _alert_words(key: str, value: object) -> str:
+    if isinstance(value, list):
+        return f"{key} {', '.join(map(str, value))}"
+    if isinstance(value, float) and key != "critical_at":
+        return f"{key} {span_text(timedelta(seconds=value))}"
+    return f"{key} {'none' if value is None else value}"
 
 
 def _connections(connections: Connections) -> dict[str, str]:

@@ -28,12 +28,14 @@ from monitor.config.values import (
     TopicName,
     WebAddress,
     Weight,
+    Window,
     distinct,
     some_detector,
 )
 from monitor.core.events import ChangeKind  # noqa: TC001  # pydantic reads it at run time
 from monitor.core.folding import MIN_BASELINE_LABELS
 from monitor.core.policies import (
+    AlertPolicy,
     Cadence,
     DetectorName,
     FirstLabels,
@@ -213,6 +215,63 @@ class PeriodKeys(Keys):
 BaselineKeys: TypeAlias = FirstLabelsKeys | PeriodKeys
 
 
+class AlertKeys(Keys):
+    """When a drift becomes an alert and when that ends; a model's keys override one by one."""
+
+    pending_for: Span = Field(
+        default=DEFAULT.alerts.pending_for,
+        alias="for",
+        description="How long a drift must last before it fires. The detector's promise of few "
+        "false alarms needs none.",
+        examples=["1d"],
+    )
+    keep_firing_for: Span = _key(
+        DEFAULT.alerts.keep_firing_for,
+        "How long a series must be ok again before its alert is resolved.",
+        example="2d",
+    )
+    no_data_after: Span | None = _key(
+        DEFAULT.alerts.no_data_after,
+        "How long there may be no predictions, or no labels, before that is an alert of its own, "
+        "from when the verdict first says so; null: never.",
+        example="1d",
+    )
+    remind_every: PositiveSpan | None = _key(
+        DEFAULT.alerts.remind_every,
+        "How often what still fires is told again; null: never.",
+        example="1w",
+    )
+    critical_at: float | None = _key(
+        DEFAULT.alerts.critical_at,
+        "Size of the effect, as mean shift of probability, from which an alert is critical; null: "
+        "never. An improvement is never critical.",
+        example="0.2",
+        gt=0,
+        lt=1,
+    )
+    flapping: Span = _key(
+        DEFAULT.alerts.flapping,
+        "A series that drifts again within this span after its alert ended continues that alert, "
+        "and must then be ok for as long before it is resolved again.",
+        example="2w",
+    )
+    team: Name | None = _key(
+        DEFAULT.alerts.team,
+        "Team that answers for the model's alerts.",
+        example="risk",
+    )
+    maintenance: Annotated[tuple[Window, ...], Field(strict=False)] = _key(
+        DEFAULT.alerts.maintenance,
+        "Windows of event time, in UTC, in which no alert begins and nobody is reminded: once, or "
+        "every week.",
+        example='["2026-12-24 to 2026-12-27", "sat 22:00 to sun 06:00"]',
+    )
+
+    def over(self, alerts: AlertPolicy) -> AlertPolicy:
+        """The alerts' part of a policy with the keys that were written here in place of its own."""
+        return replace(alerts, **{key: getattr(self, key) for key in self.model_fields_set})
+
+
 class PolicyKeys(Keys):
     """How one model is counted and judged; a model's keys override those of `defaults`."""
 
@@ -337,12 +396,15 @@ class PolicyKeys(Keys):
         "Id of the Slack channel of the model's alerts; null means `routing.slack.channel`.",
         example="C0123ABCDEF",
     )
+    alerts: Annotated[AlertKeys, _SECTION] = AlertKeys()
 
     def over(self, policy: Policy) -> Policy:
         """The policy with the keys that were written here in place of its own."""
         written: dict[str, Any] = {key: getattr(self, key) for key in self.model_fields_set}
         if "baseline" in written:
             written["baseline"] = self.baseline.value()
+        if "alerts" in written:
+            written["alerts"] = self.alerts.over(policy.alerts)
         return replace(policy, **written)
 
 
@@ -384,6 +446,7 @@ SECTIONS: dict[tuple[str, ...], type[Keys]] = {
     ("routing", "slack"): SlackKeys,
     ("fleet",): FleetKeys,
     ("defaults",): PolicyKeys,
+    ("defaults", "alerts"): AlertKeys,
     ("defaults", "baseline", "first_labels"): FirstLabelsKeys,
     ("defaults", "baseline", "period"): PeriodKeys,
 }

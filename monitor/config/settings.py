@@ -146,7 +146,11 @@ def _check(text: str, file: str, connections: Connections) -> tuple[FileKeys, li
 
 def _validated(document: Document) -> tuple[FileKeys, dict[KeyPath, str]]:
     """Keys without the faulty values, which are taken out of the document, and their faults."""
-    nullable = {path for path in document.blanks if _policy_key(path) or path in _NULLABLE}
+    nullable = {
+        path
+        for path in document.blanks
+        if _policy_key(path) or _alert_key(path) or path in _NULLABLE
+    }
     faults = {path: blank_value(path) for path in nullable}
     for path in faults:
         _prune(document.data, path)
@@ -169,6 +173,11 @@ def _policy_key(path: KeyPath) -> str | None:
     depth = {"defaults": 2, "models": 3}.get(str(path[0]))
     key = path[-1]
     return str(key) if len(path) == depth and key in PolicyKeys.model_fields else None
+
+
+def _alert_key(path: KeyPath) -> bool:
+    """Whether the path is of a key under `alerts` of a policy."""
+    return len(path) > 1 and _policy_key(path[:-1]) == "alerts"
 
 
 def _prune(data: dict[str, Any], path: KeyPath) -> bool:

@@ -17,6 +17,7 @@ from monitor.addresses import parse_address
 from monitor.config.problems import shown
 from monitor.config.times import parse_moment, parse_span, span_text
 from monitor.core.budget import Budget
+from monitor.core.maintenance import Maintenance
 from monitor.notify.channels import channel_problem
 
 _DAY: Final = timedelta(days=1)
@@ -144,6 +145,14 @@ def channel(text: str) -> str:
     return text
 
 
+def maintenance_window(text: object) -> Maintenance:
+    """The window that a text names."""
+    if not isinstance(text, str):
+        message = f'expected a window in words, got {shown(text)}; write "sat 22:00 to sun 06:00"'
+        raise ValueError(message)  # noqa: TRY004  # pydantic takes a ValueError
+    return Maintenance.parse(text)
+
+
 def budget(text: str) -> str:
     """The text, if it is a false-alarm budget in words."""
     try:
@@ -169,5 +178,6 @@ TopicName = Annotated[str, AfterValidator(topic_name)]
 WebAddress = Annotated[str, AfterValidator(web_address)]
 ListeningAddress = Annotated[str, AfterValidator(listening_address)]
 Channel = Annotated[str, AfterValidator(channel)]
+Window = Annotated[Maintenance, BeforeValidator(maintenance_window)]
 BudgetWords = Annotated[str, AfterValidator(budget)]
 Weight = Annotated[float, Field(gt=0, le=1e6)]

@@ -97,6 +97,7 @@ class AlertPolicy:
     def as_json(self) -> dict[str, object]:
         """Plain JSON values: spans in seconds, windows in words."""
         found = {key: _plain(getattr(self, key)) for key in self.__dataclass_fields__}
+        found["for"] = found.pop("pending_for")
         return found | {"maintenance": [str(window) for window in self.maintenance]}
 
 

@@ -57,6 +57,8 @@ def _type(field: FieldInfo) -> str:
         if plain not in _PLAIN_TYPES:  # Annotated[X, ...] within a union keeps its wrapper
             plain = get_args(kind)[0]
         words = _PLAIN_TYPES[plain]
+        if plain is tuple and "Maintenance" in str(get_args(kind)):
+            words = "list of texts"
     for bound in field.metadata:
         if type(bound) in _BOUND_WORDS:
             limit = getattr(bound, type(bound).__name__.lower())

@@ -59,7 +59,11 @@ def verdict(
     return samples.with_evidence(found, window=None) if blind else found
 
 
-def episode(state: EpisodeState | None, series: Series = FRAUD, **changes: Any) -> Episode | None:
+def episode(
+    state: EpisodeState | None,
+    series: Series = FRAUD,
+    **changes: Any,  # noqa: ANN401  # fields by name
+) -> Episode | None:
     """An episode that began at START, and came into its state a day later, if it is not new."""
     if state is None:
         return None
