@@ -101,7 +101,8 @@ def _sift_one(
     """What of one group's notifications on one route is not to be sent."""
     events = {row.alert_event_id: _event(connection, row.alert_event_id) for row in rows}
     opened = _was_opened(connection, rows[0])
-    done, left = list[Sifted](), list[Found]()
+    done: list[Sifted] = []
+    left: list[Found] = []
     for row in rows:
         group = group_of(events[row.alert_event_id])
         why = _held_back(connection, row, group, active, now, opened=opened)

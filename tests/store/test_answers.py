@@ -1,0 +1,326 @@
+"""Alerts over time as rows in Postgres: what is told, what is held back, and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sqlalchemy import text
+
+from monitor.core.claims import Series
+from monitor.core.deciding import decide
+from monitor.core.episodes import AlertKind, fingerprint
+from monitor.core.notices import Attempt, AttemptOutcome, notice_from_json
+from monitor.core.policies import AlertPolicy, Policy
+from monitor.core.silences import Acknowledgement, Matcher, Silence
+from monitor.core.verdicts import Status
+from monitor.store.alerting import Alert
+from monitor.store.history import Brought, HistoryStore, Judgement
+from monitor.store.outbox import OutboxStore
+from monitor.watch.following import Judged
+from monitor.watch.telling import tell
+from tests.notify import verdict_samples as samples
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sqlalchemy import Engine
+
+    from monitor.core.episodes import Episode
+    from monitor.core.grouping import Group
+
+START = datetime(2026, 3, 1, tzinfo=UTC)
+OK, DRIFTED, GONE = Status.OK, Status.DRIFTED, Status.NO_DATA
+LETTERS = {"o": OK, "D": DRIFTED, "?": Status.INSUFFICIENT, "-": GONE}
+ALERTS = AlertPolicy(
+    keep_firing_for=timedelta(days=1),
+    no_data_after=timedelta(days=2),
+    remind_every=timedelta(days=3),
+    flapping=timedelta(days=4),
+)
+
+
+@dataclass
+class World:
+    """A day is a verdict on each series, and a pass of delivery that succeeds."""
+
+    engine: Engine
+    alerts: AlertPolicy = ALERTS
+    routes: tuple[tuple[str, str], ...] = (("console", "stdout"),)
+    is_up: bool = True
+    episodes: dict[Series, Episode] = field(default_factory=dict)
+    groups: dict[str, Group] = field(default_factory=dict)
+
+    @property
+    def history(self) -> HistoryStore:
+        return HistoryStore(self.engine)
+
+    @property
+    def outbox(self) -> OutboxStore:
+        return OutboxStore(self.engine)
+
+    def day(self, n: float, statuses: Mapping[Series, Status], shift: float = 0.05) -> None:
+        """Judge, decide, record and deliver at day n, on both clocks."""
+        at = START + timedelta(days=n)
+        given = [self._judged(series, status, at, shift) for series, status in statuses.items()]
+        told = []
+        for model in sorted({series.model for series in statuses}):
+            mine = [one for one in given if one.verdict.series.model == model]
+            group, news = tell(self.groups.get(model), mine, at, self.alerts, model)
+            told += news
+            if group is not None:
+                self.groups[model] = group
+        policy = Policy(alerts=self.alerts)
+        judgements = [
+            Judgement(one.verdict, policy, one.decision if one.changed else None) for one in given
+        ]
+        alerts = [Alert(one, self.routes) for one in told]
+        self.history.record(Brought(judgements=judgements, alerts=alerts))
+        self.deliver(n)
+
+    def deliver(self, n: float) -> None:
+        """Sift, and deliver all that is due."""
+        at = START + timedelta(days=n)
+        self.outbox.sift(at)
+        while self.is_up and (due := self.outbox.pending(at)):
+            for one in due:
+                done = Attempt(AttemptOutcome.DELIVERED, "delivered", {"ts": one.sequence}, None)
+                self.outbox.record_attempt(one.notification_id, at, done)
+
+    def _judged(self, series: Series, status: Status, at: datetime, shift: float) -> Judged:
+        found = replace(samples.OK, series=series, status=status, evaluated_at=at)
+        verdict = samples.with_evidence(found, shift=shift)
+        before = self.episodes.get(series)
+        decision = decide(verdict, before, at, self.alerts)
+        if decision.episode is not None:
+            self.episodes[series] = decision.episode
+        return Judged(verdict, decision, changed=decision.episode != before)
+
+    def told(self, model: str) -> list[tuple[str, str]]:
+        """Kind and outcome of every notification about a model, in order."""
+        return [(kind, outcome) for kind, outcome, _ in self.details(model)]
+
+    def details(self, model: str) -> list[tuple[str, str, str]]:
+        rows = self.rows(
+            "SELECT n.kind, n.outcome, n.detail FROM audit.notifications n JOIN audit.alerts a "
+            f"ON n.group_id = a.group_id AND a.sequence = 1 WHERE a.model = '{model}' "
+            "ORDER BY n.sequence, n.attempted_at"
+        )
+        return [(kind, outcome or "waits", detail or "") for kind, outcome, detail in rows]
+
+    def rows(self, statement: str) -> list[tuple[Any, ...]]:
+        with self.engine.connect() as connection:
+            return [tuple(row) for row in connection.execute(text(statement))]
+
+
+def silence(*matchers: str, days: float, since: float = 0) -> Silence:
+    starts_at = START + timedelta(days=since)
+    texts = tuple(Matcher.parse(one) for one in matchers)
+    return Silence(texts, "ann", "we know", starts_at, starts_at + timedelta(days=days))
+
+
+LIVES = {
+    "flapping": "ooDooDooooooo",
+    "labels stop": "oo-----DDooo-",
+    "silenced": "ooDDDDDDDDooo",
+    "acked": "ooDDDDDDDDooo",
+    "resolved": "ooDDooooooooo",
+}
+TABLE = """
+day | flapping     | labels stop  | silenced     | acked        | resolved
+  0 | ok           | ok           | ok           | ok           | ok
+  1 | ok           | ok           | ok           | ok           | ok
+  2 | firing F     | pending      | firing (F)   | firing F     | firing F
+  3 | recovering c | pending      | firing       | firing c     | firing
+  4 | resolved R   | no data F    | firing       | firing       | recovering c
+  5 | firing c     | no data      | firing (r)   | firing (r)   | resolved R
+  6 | recovering c | no data      | firing F     | firing       | resolved
+  7 | recovering   | firing c     | firing       | firing       | resolved
+  8 | recovering   | firing       | firing r     | firing (r)   | resolved
+  9 | recovering   | recovering c | firing       | firing       | resolved
+ 10 | resolved R   | resolved R   | recovering c | recovering c | resolved
+ 11 | resolved     | resolved     | resolved R   | resolved R   | resolved
+ 12 | resolved     | pending      | resolved     | resolved     | resolved
+"""
+
+
+def test_states_over_time(engine: Engine) -> None:
+    """Each cell: the state, and what was told that day; in parentheses what was held back."""
+    world = World(engine)
+    world.history.silence(silence("model=silenced", days=5.5), START)
+    lines = [["day", *LIVES]]
+    for n in range(13):
+        before = {model: len(world.told(model)) for model in LIVES}
+        if n == 3:
+            group_id = world.groups["acked"].group_id
+            at = START + timedelta(days=n - 0.5)
+            world.history.acknowledge(Acknowledgement(group_id, "bob", "retraining", at))
+        world.day(n, {Series(model, "1"): LETTERS[life[n]] for model, life in LIVES.items()})
+        line = [f"{n:>3}"]
+        for model in LIVES:
+            episode = world.episodes.get(Series(model, "1"))
+            state = "ok" if episode is None else str(episode.state).replace("_", " ")
+            line.append(" ".join([state, *_marks(world.told(model)[before[model] :])]))
+        lines.append(line)
+    shown = [" | ".join([line[0], *(c.ljust(12) for c in line[1:])]).rstrip() for line in lines]
+    assert shown == TABLE.strip("\n").splitlines(), "\n".join(shown)
+
+
+def _marks(told: list[tuple[str, str]]) -> list[str]:
+    letter = {"fired": "F", "changed": "c", "reminded": "r", "resolved": "R"}
+    return [
+        letter[kind] if outcome == "delivered" else f"({letter[kind]})" for kind, outcome in told
+    ]
+
+
+ALL, DE, FR = (Series("m", "1", segment=s) for s in ("", "country=DE", "country=FR"))
+PLAIN = AlertPolicy(flapping=timedelta(0))
+
+
+def test_segments_that_fire_together_are_one_message_and_later_ones_join_it(
+    engine: Engine,
+) -> None:
+    world = World(engine, PLAIN)
+    many = {Series("m", "1", segment=f"country={n}"): DRIFTED for n in range(20)}
+    world.day(0, many | {ALL: OK})
+    assert world.told("m") == [("fired", "delivered")]
+    (row,) = world.rows("SELECT payload FROM audit.notifications")
+    notice = notice_from_json(row[0])
+    assert len(notice.members) == 20
+    assert notice.what == "20 series drifted: a new episode fires"
+    world.day(1, {ALL: DRIFTED}, shift=0.3)
+    world.day(2, dict.fromkeys(many, OK))
+    world.day(3, {ALL: OK})
+    assert [kind for kind, _ in world.told("m")] == ["fired", "changed", "changed", "resolved"]
+    (joined,) = world.rows("SELECT payload FROM audit.notifications WHERE kind = 'changed' LIMIT 1")
+    notice = notice_from_json(joined[0])
+    assert (notice.members[0].series, notice.severity) == (ALL, "critical")
+    assert notice.what == "all traffic: drifted: a new episode fires"
+    world.day(4, {ALL: DRIFTED})
+    groups = world.rows("SELECT group_id, count(*) FROM audit.alerts GROUP BY 1")
+    assert sorted(n for _, n in groups) == [1, 4]
+
+
+def test_an_ack_holds_until_it_gets_worse_or_another_joins(engine: Engine) -> None:
+    world = World(engine, replace(PLAIN, remind_every=timedelta(days=1)))
+
+    def ack(n: float) -> None:
+        at = START + timedelta(days=n)
+        world.history.acknowledge(Acknowledgement(fingerprint(DE), "bob", "on it", at))
+
+    world.day(0, {DE: DRIFTED})
+    ack(0.5)
+    world.day(1, {DE: DRIFTED})
+    world.day(1.5, {DE: DRIFTED}, shift=0.2)
+    world.day(2.5, {DE: DRIFTED}, shift=0.2)
+    ack(3)
+    world.day(3.5, {DE: DRIFTED})
+    world.day(3.75, {DE: DRIFTED, FR: DRIFTED})
+    world.day(4.75, {DE: DRIFTED, FR: DRIFTED})
+    sent, held = ("reminded", "delivered"), ("reminded", "suppressed")
+    assert [one for one in world.told("m") if one[0] == "reminded"] == [held, sent, held, sent]
+    assert ("reminded", "suppressed", "acknowledged by bob at 2026-03-01T12:00:00Z: on it") in (
+        world.details("m")
+    )
+    with pytest.raises(ValueError, match="no alert 'nothing' is open"):
+        world.history.acknowledge(Acknowledgement("nothing", "bob", "on it", START))
+
+
+def test_a_silence_of_one_member_silences_no_group_and_of_all_it_does(engine: Engine) -> None:
+    world = World(engine, PLAIN)
+    world.history.silence(silence("segment=country=DE", days=9), START)
+    world.day(0, {DE: DRIFTED})
+    assert world.told("m") == [("fired", "suppressed")]
+    assert world.details("m")[0][2] == "silence 1 by ann until 2026-03-10T00:00:00Z: we know"
+    world.day(1, {FR: DRIFTED})
+    # Nobody was told of the beginning: what joins is told as one.
+    assert world.told("m")[1:] == [("changed", "suppressed"), ("fired", "delivered")]
+    world.history.silence(silence("model=~m|n", "severity=warning", days=9), START)
+    world.deliver(1)
+    assert world.told("m")[3:] == [("changed", "delivered")]
+    world.day(2, {DE: OK})
+    assert world.told("m")[4:] == [("changed", "suppressed")]
+    world.day(3, {FR: OK})
+    # The end of what was told is told.
+    assert world.told("m")[5:] == [("resolved", "delivered")]
+
+
+def test_a_silence_that_a_person_ends_tells_what_still_fires_and_has_a_row(engine: Engine) -> None:
+    world = World(engine, PLAIN)
+    silence_id, quiet = world.history.silence(silence("model=m", days=9), START)
+    assert quiet == []
+    world.day(0, {DE: DRIFTED})
+    now = START + timedelta(days=1)
+    assert [one.silence_id for one in world.history.silences(now)] == [silence_id]
+    world.history.expire_silence(silence_id, "bob", "fixed", now)
+    world.deliver(1)
+    world.deliver(2)
+    assert world.told("m") == [("fired", "suppressed"), ("fired", "delivered")]
+    assert world.history.silences(now) == []
+    assert world.rows("SELECT author, reason FROM audit.silence_expiries") == [("bob", "fixed")]
+    with pytest.raises(ValueError, match=f"silence {silence_id} is over since"):
+        world.history.expire_silence(silence_id, "bob", "fixed", now + timedelta(days=1))
+    with pytest.raises(ValueError, match="there is no silence 77"):
+        world.history.expire_silence(77, "bob", "fixed", now)
+
+
+def test_news_that_waits_is_superseded_by_newer_news_and_never_overtaken(engine: Engine) -> None:
+    world = World(engine, replace(PLAIN, keep_firing_for=timedelta(days=9)), is_up=False)
+    world.day(0, {DE: DRIFTED})
+    world.day(1, {DE: OK})
+    world.day(2, {DE: DRIFTED})
+    assert world.told("m") == [
+        ("fired", "waits"),
+        ("changed", "superseded"),
+        ("changed", "waits"),
+    ]
+    (first,) = world.outbox.pending(START + timedelta(days=2))
+    assert first.kind is AlertKind.FIRED
+    world.is_up = True
+    world.deliver(2)
+    (_, after) = world.rows(
+        "SELECT kind, receipt FROM audit.notifications WHERE outcome = 'delivered' "
+        "ORDER BY sequence"
+    )
+    assert after[0] == "changed"
+
+
+def test_a_receiver_that_comes_later_hears_a_beginning_and_all_hear_the_end(engine: Engine) -> None:
+    world = World(engine, PLAIN)
+    world.day(0, {DE: DRIFTED})
+    world.routes = (("pager", "risk"),)
+    world.day(1, {DE: DRIFTED}, shift=0.3)
+    world.routes = ()
+    world.day(2, {DE: OK})
+    found = world.rows("SELECT route, kind FROM audit.notifications ORDER BY sequence")
+    assert [kind for route, kind in found if route == "console"] == ["fired", "changed", "resolved"]
+    assert [kind for route, kind in found if route == "pager"] == ["fired", "resolved"]
+
+
+def test_what_is_read_back_goes_on_where_it_was(engine: Engine) -> None:
+    world = World(engine, replace(ALERTS, pending_for=timedelta(hours=1)))
+    for n, letter in enumerate("oDDo-oD"):
+        world.day(n, {DE: LETTERS[letter]})
+        assert world.history.episodes("m") == world.episodes
+        assert world.history.groups() == world.groups
+
+
+def test_a_change_of_the_week_before_is_told_with_the_alert(engine: Engine) -> None:
+    world = World(engine, PLAIN)
+    with engine.begin() as connection:
+        for n, (version, day) in enumerate([(None, -9), ("1", -2), ("2", -1), (None, 1)]):
+            connection.execute(
+                text(
+                    'INSERT INTO calmon.change_event (topic, partition, "offset", model, version, '
+                    "kind, description, happened_at) "
+                    "VALUES ('c', 0, :n, 'm', :v, 'deploy', :d, :at)"
+                ),
+                {"n": n, "v": version, "d": f"day {day}", "at": START + timedelta(days=day)},
+            )
+    world.day(0, {DE: DRIFTED})
+    (row,) = world.rows("SELECT payload FROM audit.notifications")
+    change = notice_from_json(row[0]).recent_change
+    assert change is not None
+    assert (change.kind, change.version, change.description) == ("deploy", "1", "day -2")
