@@ -1,0 +1,86 @@
+"""`calmon ack`, `calmon silence` and `calmon status` as a person uses them, on a real database."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+from monitor.core.policies import AlertPolicy, FirstLabels, Policy
+from tests.acceptance.product import CHECKOUT
+from tests.synthetic import stream
+from tests.watch.test_restarts import day
+from tests.watch.watched import Watched
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+
+def calmon(engine: Engine, *words: str) -> subprocess.CompletedProcess[str]:
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("CALMON_")}
+    environment["CALMON_DATABASE_URL"] = engine.url.render_as_string(hide_password=False)
+    return subprocess.run(
+        [sys.executable, "-m", "monitor", *words],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=CHECKOUT,
+        env=environment,
+    )
+
+
+def answered(engine: Engine, *words: str) -> dict[str, object]:
+    """JSON of a command that must succeed."""
+    done = calmon(engine, *words, "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert isinstance(found, dict)
+    return found
+
+
+def test_a_person_answers_an_alert_and_everybody_can_read_it(engine: Engine) -> None:
+    policy = Policy(baseline=FirstLabels(1000), alerts=AlertPolicy(team="risk"))
+    watched = Watched.over(engine, stream(), policy)
+    signed = ("--author", "ann", "--reason", "retraining")
+    for words in (("ack", "no-such-group"), ("silence", "expire", "4")):
+        done = calmon(engine, *words, *signed)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert len(done.stderr.splitlines()) == 1
+    watched.tick(day(24))
+    (alert,) = answered(engine, "status")["alerts"]  # type: ignore[misc]  # a list
+    assert (alert["model"], alert["team"], alert["ack"]) == ("credit", "risk", None)
+
+    found = answered(engine, "ack", alert["group_id"], *signed)
+    assert (found["model"], found["author"]) == ("credit", "ann")
+    for words, mend in (
+        (("model=credit",), "give either --for or --until"),
+        (("colour=red", "--for", "1h"), "'colour' is no label of an alert"),
+        (("model=credit", "--until", "2020-01-01"), "must end after its start"),
+    ):
+        done = calmon(engine, "silence", "add", *words, *signed)
+        assert done.returncode == 2
+        assert mend in done.stderr
+    found = answered(engine, "silence", "add", "team=risk", "--for", "2h", *signed)
+    assert found["silent"] == [alert["group_id"]]
+    (one,) = answered(engine, "silence", "list")["silences"]  # type: ignore[misc]  # a list
+    assert (one["state"], one["matchers"]) == ("active", ["team=risk"])
+
+    page = calmon(engine, "status").stdout
+    assert "1 firing since" in page
+    assert "acknowledged by ann: retraining" in page
+    assert "silenced until" in page
+    assert calmon(engine, "silence", "list").stdout.count("retraining") == 1
+
+    answered(engine, "silence", "expire", str(one["silence_id"]), *signed)
+    assert answered(engine, "silence", "list") == {"silences": []}
+    (over,) = answered(engine, "silence", "list", "--all")["silences"]  # type: ignore[misc]  # a list
+    assert (over["state"], over["expired_by"]) == ("over", "ann")
+    kinds = watched.rows("SELECT kind, prompted_by FROM audit.notifications ORDER BY sequence")
+    assert kinds == [
+        ("fired", "alert"),
+        ("changed", "alert"),
+        ("changed", "acknowledgement"),
+        ("changed", "silence"),
+    ]
