@@ -103,31 +103,40 @@ def _sift_one(
     opened = _was_opened(connection, rows[0])
     done: list[Sifted] = []
     left: list[Found] = []
+    headless: list[Found] = []
     for row in rows:
         group = group_of(events[row.alert_event_id])
         why = _held_back(connection, row, group, active, now, opened=opened)
         if why is not None:
             done.append(Sifted(row.notification_id, row.route, AttemptOutcome.SUPPRESSED, why))
             continue
-        if row.kind != AlertKind.FIRED and not opened:
-            detail = "its beginning was not told here"
-            if group.is_open:
-                detail = "told as a beginning instead: that was not told here"
-                place = (row.route, row.target)
-                event, prompt = events[row.alert_event_id], "silence_end"
-                what = event.reason
-                tell_one_again(connection, event, place, prompt, what, now, AlertKind.FIRED)
-                opened = True
-            done.append(Sifted(row.notification_id, row.route, AttemptOutcome.SUPPRESSED, detail))
-            continue
         opened = opened or row.kind == AlertKind.FIRED
-        left.append(row)
+        (left if opened else headless).append(row)
+    done += _opened_late(connection, headless, events, now)
     for n, row in enumerate(left):
         newer = next((m for m in left[n + 1 :] if _supersedes(m, row)), None)
         if newer is not None:
             detail = f"superseded by {newer.notification_id}"
             done.append(Sifted(row.notification_id, row.route, AttemptOutcome.SUPERSEDED, detail))
     return done
+
+
+def _opened_late(
+    connection: Connection, headless: list[Found], events: dict[int, Found], now: datetime
+) -> list[Sifted]:
+    """Tell the newest of what has no beginning on its route as one, if it still goes on."""
+    if not headless:
+        return []
+    newest = headless[-1]
+    event, detail = events[newest.alert_event_id], "its beginning was not told here"
+    if group_of(event).is_open:
+        place = (newest.route, newest.target)
+        tell_one_again(connection, event, place, "silence_end", event.reason, now, AlertKind.FIRED)
+        detail = "told as a beginning instead: that was not told here"
+    return [
+        Sifted(row.notification_id, row.route, AttemptOutcome.SUPPRESSED, detail)
+        for row in headless
+    ]
 
 
 def _held_back(  # noqa: PLR0913  # what it depends on
@@ -140,8 +149,10 @@ def _held_back(  # noqa: PLR0913  # what it depends on
     opened: bool,
 ) -> str | None:
     """Why a silence or an ack keeps a notification back, or None."""
+    # A beginning that was tried may be out, whatever the receiver said.
+    may_be_out = row.kind == AlertKind.FIRED and _was_tried(connection, row)
     is_end = row.kind == AlertKind.RESOLVED and opened
-    if not is_end and row.prompted_by != "silence":
+    if not is_end and not may_be_out and row.prompted_by != "silence":
         one = silenced_by(group, active, now)
         if one is not None:
             said = one.silence
@@ -156,6 +167,12 @@ def _held_back(  # noqa: PLR0913  # what it depends on
 
 def _supersedes(newer: Found, older: Found) -> bool:
     return AlertKind(newer.kind) in _OLD_NEWS.get(AlertKind(older.kind), set())
+
+
+def _was_tried(connection: Connection, row: Found) -> bool:
+    table = t.notification_attempt
+    found = select(table.c.attempt_id).where(table.c.notification_id == row.notification_id)
+    return connection.execute(found.limit(1)).one_or_none() is not None
 
 
 def _was_opened(connection: Connection, first: Found) -> bool:

@@ -1,14 +1,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
 
 from monitor.core.budget import Budget
+from monitor.core.events import ChangeEvent, ChangeKind
 from monitor.core.fleet import Fleet
-from monitor.core.policies import FirstLabels, Policy
+from monitor.core.policies import AlertPolicy, Cadence, FirstLabels, Policy
 from monitor.core.verdicts import Cause, Direction, Status
 from monitor.watch.backtest import backtest, count, series_reports
 from tests.synthetic import DAY_MS, START_MS, stream, together
@@ -106,3 +107,17 @@ def test_a_fleet_finds_what_changed_and_gives_no_more_false_alarms_than_promised
             part = share.labels_per_month / judged.verdict.evidence.alarm_at
             assert part == pytest.approx(share.false_alarms_per_month)
             assert share.series * part <= 1
+
+
+def test_a_monthly_model_is_alerted_on_at_a_deploy_and_a_delay_ends_when_it_is_over() -> None:
+    """The cadence decides when a verdict is given; a change and a delay ask for one at once."""
+    start_at = datetime.fromtimestamp(START_MS / 1000, UTC)
+    alerts = AlertPolicy(pending_for=timedelta(hours=30))
+    policy = Policy(baseline=FirstLabels(1000), cadence=Cadence.MONTHLY, alerts=alerts)
+    deploy = ChangeEvent("credit", None, ChangeKind.DEPLOY, start_at + timedelta(days=22.3), "v2")
+    events = stream(days=40)
+    (monthly,) = backtest(events, lambda _: policy)[2]
+    (asked,) = backtest(events, lambda _: policy, [deploy])[2]
+    first_of_month = start_at.replace(month=2)
+    assert monthly.fired_at == first_of_month + timedelta(hours=30)
+    assert asked.fired_at == start_at + timedelta(days=23, hours=30)
