@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -24,12 +26,14 @@ from monitor.watch.telling import tell
 from tests.notify import verdict_samples as samples
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator, Mapping
+    from contextlib import AbstractContextManager
 
     from sqlalchemy import Engine
 
     from monitor.core.episodes import Episode
     from monitor.core.grouping import Group
+    from monitor.store.sifting import Sifted
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 OK, DRIFTED, GONE = Status.OK, Status.DRIFTED, Status.NO_DATA
@@ -363,3 +367,86 @@ def test_a_change_of_the_week_before_is_told_with_the_alert(engine: Engine) -> N
     change = notice_from_json(row[0]).recent_change
     assert change is not None
     assert (change.kind, change.version, change.description) == ("deploy", "1", "day -2")
+
+
+class Killed(Exception):  # noqa: N818  # what happened, not a fault
+    """The process died here."""
+
+
+@dataclass
+class Mortal(World):
+    """A world whose process dies at random: before a transaction, or just after it."""
+
+    rng: random.Random = field(default_factory=lambda: random.Random(0))
+
+    @contextmanager
+    def step(self) -> Iterator[None]:
+        if self.rng.random() < 0.25:
+            raise Killed
+        yield
+        if self.rng.random() < 0.25:
+            raise Killed
+
+    @property
+    def history(self) -> HistoryStore:
+        return Fragile(self.engine, self.step)
+
+    @property
+    def outbox(self) -> OutboxStore:
+        return FragileOutbox(self.engine, self.step)
+
+
+class Fragile(HistoryStore):
+    def __init__(self, engine: Engine, step: Callable[[], AbstractContextManager[None]]) -> None:
+        super().__init__(engine)
+        self._step = step
+
+    def record(self, brought: Brought) -> None:
+        with self._step():
+            super().record(brought)
+
+
+class FragileOutbox(OutboxStore):
+    def __init__(self, engine: Engine, step: Callable[[], AbstractContextManager[None]]) -> None:
+        super().__init__(engine)
+        self._step = step
+
+    def sift(self, now: datetime) -> list[Sifted]:
+        with self._step():
+            return super().sift(now)
+
+    def record_attempt(self, notification_id: str, at: datetime, attempt: Attempt) -> None:
+        with self._step():
+            super().record_attempt(notification_id, at, attempt)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_process_that_dies_anywhere_loses_nothing_and_doubles_nothing(
+    engine: Engine, seed: int
+) -> None:
+    """As a watcher does, a restart goes on from what is stored, and judges a day once."""
+    life, kills = "oDDo?DooD--oooo", 0
+    world, unbroken = Mortal(engine, rng=random.Random(seed)), World(engine)
+    world.history.silence(silence("model=~m|n", days=2, since=4.5), START)
+    mine, other = DE, Series("n", "1", segment="country=DE")
+    for n, letter in enumerate(life):
+        unbroken.day(n, {other: LETTERS[letter]})
+        while True:
+            at = START + timedelta(days=n)
+            judged = world.rows(
+                f"SELECT 1 FROM audit.evaluations WHERE model = 'm' AND evaluated_at = '{at}'"
+            )
+            try:
+                if judged:
+                    world.deliver(n)
+                else:
+                    world.day(n, {mine: LETTERS[letter]})
+            except Killed:
+                kills += 1
+                world.episodes = HistoryStore(engine).episodes("m")
+                world.groups = HistoryStore(engine).groups()
+            else:
+                break
+    assert kills >= 8
+    assert world.told("m") == unbroken.told("n")
+    assert {outcome for _, outcome in world.told("m")} == {"delivered", "suppressed"}
