@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from monitor.core.policies import AlertPolicy, FirstLabels, Policy
 from tests.acceptance.product import CHECKOUT
@@ -31,7 +31,7 @@ def calmon(engine: Engine, *words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def answered(engine: Engine, *words: str) -> dict[str, object]:
+def answered(engine: Engine, *words: str) -> dict[str, Any]:
     """JSON of a command that must succeed."""
     done = calmon(engine, *words, "--json")
     assert done.returncode == 0, done.stderr
@@ -49,22 +49,23 @@ def test_a_person_answers_an_alert_and_everybody_can_read_it(engine: Engine) -> 
         assert (done.returncode, done.stdout) == (2, "")
         assert len(done.stderr.splitlines()) == 1
     watched.tick(day(24))
-    (alert,) = answered(engine, "status")["alerts"]  # type: ignore[misc]  # a list
+    (alert,) = answered(engine, "status")["alerts"]
     assert (alert["model"], alert["team"], alert["ack"]) == ("credit", "risk", None)
 
     found = answered(engine, "ack", alert["group_id"], *signed)
     assert (found["model"], found["author"]) == ("credit", "ann")
-    for words, mend in (
+    mends: tuple[tuple[tuple[str, ...], str], ...] = (
         (("model=credit",), "give either --for or --until"),
         (("colour=red", "--for", "1h"), "'colour' is no label of an alert"),
         (("model=credit", "--until", "2020-01-01"), "must end after its start"),
-    ):
-        done = calmon(engine, "silence", "add", *words, *signed)
+    )
+    for given, mend in mends:
+        done = calmon(engine, "silence", "add", *given, *signed)
         assert done.returncode == 2
         assert mend in done.stderr
     found = answered(engine, "silence", "add", "team=risk", "--for", "2h", *signed)
     assert found["silent"] == [alert["group_id"]]
-    (one,) = answered(engine, "silence", "list")["silences"]  # type: ignore[misc]  # a list
+    (one,) = answered(engine, "silence", "list")["silences"]
     assert (one["state"], one["matchers"]) == ("active", ["team=risk"])
 
     page = calmon(engine, "status").stdout
@@ -75,7 +76,7 @@ def test_a_person_answers_an_alert_and_everybody_can_read_it(engine: Engine) -> 
 
     answered(engine, "silence", "expire", str(one["silence_id"]), *signed)
     assert answered(engine, "silence", "list") == {"silences": []}
-    (over,) = answered(engine, "silence", "list", "--all")["silences"]  # type: ignore[misc]  # a list
+    (over,) = answered(engine, "silence", "list", "--all")["silences"]
     assert (over["state"], over["expired_by"]) == ("over", "ann")
     kinds = watched.rows("SELECT kind, prompted_by FROM audit.notifications ORDER BY sequence")
     assert kinds == [
