@@ -99,7 +99,7 @@ def _episodes() -> None:
         _text("state", "pending, firing, recovering, no_data or resolved"),
         _at("began_at", "Event time at which it was first found"),
         _at("since_at", "Event time since when it is so, or since when its delay runs"),
-        _at("fired_at", "Event time at which it was first told; null before", nullable=True),
+        _at("fired_at", "Event time at which it last began to fire; null before", nullable=True),
         _at("resolved_at", "Event time at which it was over; null before", nullable=True),
         _text("direction", "overconfident, underconfident or improved", nullable=True),
         _text("cause", "map or mix", nullable=True),

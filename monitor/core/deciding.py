@@ -119,7 +119,13 @@ def _drifted(
         case EpisodeState.FIRING:
             return Decision(episode, None, "still drifted: this episode has been told")
         case EpisodeState.RECOVERING:
-            again = replace(worse, state=EpisodeState.FIRING, since_at=now, flaps=episode.flaps + 1)
+            again = replace(
+                worse,
+                state=EpisodeState.FIRING,
+                since_at=now,
+                fired_at=now,
+                flaps=episode.flaps + 1,
+            )
             return Decision(again, AlertKind.CHANGED, "drifted again while it recovered")
         case _:
             return _drifted_blind(verdict, worse, now, policy)
@@ -131,7 +137,12 @@ def _drifted_blind(
     """Data is back, and shows a drift."""
     if not episode.is_drift and (until := maintained_until(policy.maintenance, now)) is not None:
         return Decision(episode, None, f"drifted, but {_kept_back(until)}")
-    firing = replace(_found(episode, verdict), state=EpisodeState.FIRING, since_at=now)
+    firing = replace(
+        _found(episode, verdict),
+        state=EpisodeState.FIRING,
+        since_at=now,
+        fired_at=episode.fired_at if episode.is_drift else now,
+    )
     return Decision(firing, AlertKind.CHANGED, "data is back, and it is drifted")
 
 
@@ -147,7 +158,7 @@ def _drift_begins(
     if (until := maintained_until(policy.maintenance, now)) is not None:
         return Decision(pending, None, f"drifted, but {_kept_back(until)}")
     if again:
-        firing = replace(pending, state=EpisodeState.FIRING)
+        firing = replace(pending, state=EpisodeState.FIRING, fired_at=now)
         reason = f"drifted again within {span(policy.flapping)} of its end: the same episode"
         return Decision(firing, AlertKind.CHANGED, f"{reason} fires")
     if policy.pending_for > NOTHING:
@@ -173,7 +184,7 @@ def _waits(verdict: Verdict, episode: Episode, now: datetime, policy: AlertPolic
         _sized(_found(episode, verdict), verdict, policy),
         state=EpisodeState.FIRING,
         since_at=now,
-        fired_at=episode.fired_at or now,
+        fired_at=now,
     )
     if again:
         return Decision(firing, AlertKind.CHANGED, "still drifted: the same episode fires again")

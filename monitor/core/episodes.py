@@ -59,10 +59,10 @@ class Episode:
     """One time that a series was found drifted, or without data, to its end; event times.
 
     began_at: when it was first found; since_at: when its state, or the span it is waited out for,
-    began; fired_at: when it was first told, None before. direction, cause and shift (mean shift of
-    probability) are those of the verdict that fired it, is_drift whether one did. severity never
-    falls. flaps: how often it drifted again after it was ok. silent_since_at: since when there is
-    nothing to judge by, where the policy has a delay for that.
+    began; fired_at: when it last began to fire, None before. direction, cause and shift (mean
+    shift of probability) are those of the verdict that fired it, is_drift whether one did.
+    severity never falls. flaps: how often it drifted again after it was ok. silent_since_at:
+    since when there is nothing to judge by, where the policy has a delay for that.
     """
 
     episode_id: str

@@ -96,7 +96,7 @@ class BacktestAlert:
     @property
     def fired_at(self) -> datetime:
         """Event time at which it was first told."""
-        return self.episode.fired_at or self.episode.began_at
+        return self.verdict.evaluated_at
 
     def as_json(self) -> dict[str, object]:
         """The alert as `backtest --json` prints it."""

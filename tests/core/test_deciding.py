@@ -238,6 +238,16 @@ def test_an_alarm_opens_an_episode_with_what_the_verdict_found() -> None:
     )
 
 
+def test_what_fires_again_is_the_same_episode_with_the_time_of_this_alarm() -> None:
+    for state in (RESOLVED, RECOVERING):
+        before, now = episode(state), START + 3 * DAY
+        after = decide(verdict(DRIFTED), before, now, replace(PATIENT, pending_for=0 * DAY)).episode
+        assert before is not None
+        assert after is not None
+        assert (after.episode_id, after.began_at) == (before.episode_id, START)
+        assert (after.fired_at, after.flaps, after.resolved_at) == (now, 1, None)
+
+
 def test_an_improvement_is_never_critical() -> None:
     better = samples.with_evidence(verdict(DRIFTED, shift=0.4), direction=Direction.IMPROVED)
     found = decide(better, None, START, AT_ONCE).episode
