@@ -77,16 +77,13 @@ class DelayCells:
 
         n: labels of each row; without it each row is one label.
         """
+        if n is not None:
+            return cls._added(key, n, np.argsort(key))
         if not len(key):
             return cls.empty()
-        order = None if n is None else np.argsort(key)
-        ordered = np.sort(key) if order is None else key[order]
-        starts = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
-        if n is None or order is None:
-            return cls(ordered[starts], np.diff(np.append(starts, len(key))))
-        total = np.add.reduceat(n[order], starts)
-        kept = total != 0
-        return cls(ordered[starts][kept], total[kept])
+        ordered = np.sort(key)
+        first = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
+        return cls(ordered[first], np.diff(np.append(first, len(key))))
 
     @classmethod
     def merge(cls, parts: Iterable[DelayCells]) -> Self:
@@ -94,10 +91,21 @@ class DelayCells:
         listed = list(parts)
         if not listed:
             return cls.empty()
-        return cls.of(
-            np.concatenate([part.key for part in listed]),
-            np.concatenate([part.n for part in listed]),
-        )
+        key = np.concatenate([part.key for part in listed])
+        # The stable sort is a merge sort, which makes use of parts that are sorted already.
+        order = np.argsort(key, kind="stable")
+        return cls._added(key, np.concatenate([part.n for part in listed]), order)
+
+    @classmethod
+    def _added(cls, key: NDArray[np.int64], n: NDArray[np.int64], order: NDArray[np.intp]) -> Self:
+        """Canonical cells of rows that `order` sorts by key."""
+        if not len(key):
+            return cls.empty()
+        ordered = key[order]
+        first = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
+        total = np.add.reduceat(n[order], first)
+        kept = total != 0
+        return cls(ordered[first][kept], total[kept])
 
     def __len__(self) -> int:
         return len(self.key)

@@ -68,14 +68,7 @@ class Cells:
     @classmethod
     def of(cls, key: NDArray[np.int64], sums: NDArray[np.int64]) -> Self:
         """Canonical cells from any rows: rows of one key are added, zero cells dropped."""
-        if not len(key):
-            return cls.empty()
-        order = np.argsort(key)  # not stable: the sum of integers has no order
-        ordered = key[order]
-        starts = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
-        merged = np.add.reduceat(sums[order], starts, axis=0)
-        kept = merged.any(axis=1)
-        return cls(ordered[starts][kept], merged[kept])
+        return cls._added(key, sums, np.argsort(key))  # not stable: sums of integers have no order
 
     @classmethod
     def merge(cls, parts: Iterable[Cells]) -> Self:
@@ -83,10 +76,32 @@ class Cells:
         listed = list(parts)
         if not listed:
             return cls.empty()
-        return cls.of(
-            np.concatenate([part.key for part in listed]),
-            np.concatenate([part.sums for part in listed]),
-        )
+        key = np.concatenate([part.key for part in listed])
+        # The stable sort is a merge sort, which makes use of parts that are sorted already.
+        order = np.argsort(key, kind="stable")
+        return cls._added(key, np.concatenate([part.sums for part in listed]), order)
+
+    @classmethod
+    def _added(
+        cls, key: NDArray[np.int64], sums: NDArray[np.int64], order: NDArray[np.intp]
+    ) -> Self:
+        """Canonical cells of rows that `order` sorts by key."""
+        if not len(key):
+            return cls.empty()
+        ordered = key[order]
+        is_first = np.concatenate(([True], ordered[1:] != ordered[:-1]))
+        first = np.flatnonzero(is_first)
+        if 2 * len(first) < len(key):
+            merged = np.add.reduceat(sums[order], first, axis=0)
+        else:
+            # Of many series most rows have a cell to themselves, and reduceat is slow with those.
+            merged = sums[order[first]]
+            further = np.flatnonzero(~is_first)
+            np.add.at(merged, np.searchsorted(first, further) - 1, sums[order[further]])
+        kept = np.bitwise_or.reduce(merged, axis=1) != 0
+        if kept.all():
+            return cls(ordered[first], merged)
+        return cls(ordered[first][kept], merged[kept])
 
     def __len__(self) -> int:
         return len(self.key)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+_NEVER_MS = int(np.iinfo(np.int64).min) // 2
+"""Older than any event by more than any horizon, without an overflow."""
 _DENSE = 8
 """Pairs an event up to which a table of all pairs is quicker than sorting."""
 
@@ -68,7 +70,7 @@ def too_late(
     if not len(ts_ms):
         return late
     pairs, group = group_by_stream(partition, model)
-    start = np.array([before.get((p, m), np.iinfo(np.int64).min // 2) for p, m in pairs.tolist()])
+    start = np.array([before.get((p, m), _NEVER_MS) for p, m in pairs.tolist()])
     newest = start.copy()
     np.maximum.at(newest, group, ts_ms)
     suspect = np.unique(group[ts_ms < newest[group] - allowed_ms])
