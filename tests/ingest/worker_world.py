@@ -249,12 +249,21 @@ class World:
 
     def unread(self) -> list[TopicPartition]:
         """Partitions with messages that were not counted."""
+        return [tp for tp, n in self._left().items() if n]
+
+    def messages_unread(self) -> int:
+        """Messages that were not counted, by the offsets stored."""
+        return sum(self._left().values())
+
+    def _left(self) -> dict[TopicPartition, int]:
         rows = self._sql.execute(
             "SELECT topic, partition, next_offset FROM calmon.ingest_partition"
         )
         done = {TopicPartition(topic, p): offset or 0 for topic, p, offset in rows}
-        logs = self.kafka.logs.items()
-        return [tp for tp, log in logs if log and int(str(done.get(tp, 0))) <= log[-1].offset]
+        return {
+            tp: sum(message.offset >= int(str(done.get(tp, 0))) for message in log)
+            for tp, log in self.kafka.logs.items()
+        }
 
     def cutoffs(self, shard: int) -> dict[str, int]:
         """Times up to which a shard has forgotten, ms by model."""
