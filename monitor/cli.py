@@ -15,12 +15,22 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 from rich.console import Console
 
-from monitor import __version__, alerts_cli, baseline_cli, daemon, deadletter_cli, printing
+from monitor import (
+    __version__,
+    alerts_cli,
+    baseline_cli,
+    compare_cli,
+    daemon,
+    deadletter_cli,
+    printing,
+    threshold_cli,
+)
 from monitor.config import ConfigError, Settings, describe, describe_text, load
 from monitor.core.bins import BinCounts
 from monitor.core.claims import Series
 from monitor.core.policies import Policy
 from monitor.core.reports import series_report
+from monitor.event_files import read_events
 from monitor.ingest.change_files import read_changes
 from monitor.ingest.consumer import KafkaUnavailable
 from monitor.ingest.files import FileError, read_labels, read_predictions, read_scored, with_models
@@ -56,6 +66,8 @@ app.add_typer(baseline_cli.app, name="baseline")
 app.add_typer(deadletter_cli.app, name="deadletter")
 app.add_typer(alerts_cli.silence, name="silence")
 app.command()(alerts_cli.ack)
+app.command("threshold")(threshold_cli.threshold)
+app.command("compare")(compare_cli.compare)
 
 MENDABLE = (
     ConfigError,
@@ -193,7 +205,7 @@ def backtest(  # noqa: PLR0913  # one parameter an option
     """Say which alerts would have fired: the monitor over two files, without servers."""
     policy_for, fleet = _policies(policy)
     announced = [] if changes is None else read_changes(changes)
-    events = _events(predictions, labels)
+    events = read_events(predictions, labels)
     counted, given, alerts = backtests.backtest(events, policy_for, announced, fleet)
     reports = backtests.series_reports(counted, by_version=by_version)
     if as_json:
@@ -218,7 +230,7 @@ def report(
         counts = BinCounts.from_rows(scored.score, scored.label == 1)
         reports = [series_report(series, counts, pooled=True)]
     else:
-        events = _events(predictions, labels)
+        events = read_events(predictions, labels)
         counted = backtests.count(events, lambda _: Policy())
         advice = backtests.label_advices(events, counted, lambda _: Policy())
         reports = backtests.series_reports(counted, by_version=by_version)
@@ -271,25 +283,6 @@ def _policies(path: Path | None) -> tuple[Callable[[str], Policy], Fleet | None]
         return lambda _: Policy(), None
     settings = _load(path)
     return lambda model: settings.policy_for(model) or settings.defaults, settings.fleet
-
-
-def _events(predictions: Path, labels: Path) -> backtests.Events:
-    predicted = read_predictions(predictions)
-    labelled = with_models(read_labels(labels), predicted)
-    if labelled.model is None:  # pragma: no cover  # with_models gives every label a model
-        raise AssertionError
-    return backtests.Events(
-        predicted.prediction_id,
-        predicted.model,
-        predicted.version,
-        predicted.ts_ms,
-        predicted.score,
-        predicted.segments,
-        labelled.prediction_id,
-        labelled.model,
-        labelled.ts_ms,
-        labelled.label,
-    )
 
 
 def _stop(message: str, code: int = 2) -> NoReturn:

@@ -17,6 +17,7 @@ from monitor.core.verdicts import rfc3339
 if TYPE_CHECKING:
     from monitor.config.environment import Connections
     from monitor.config.settings import Settings
+    from monitor.core.decisions import DecisionPolicy
 
 _FINGERPRINT_SHOWN = 12
 _INGEST_SPANS = ("max_future_skew", "flush_every", "session_timeout")
@@ -90,6 +91,8 @@ def _value(policy: Policy, key: str) -> str:
         return f"{rfc3339(rule.start_at)} to {rfc3339(rule.end_at)}"
     if key == "alerts":
         return f"({_alerts(policy.alerts)})"
+    if key == "decision" and policy.decision is not None:
+        value = _decision(policy.decision)
     if key == "segments":
         return ", ".join(value) or "none"
     return "none" if value is None else str(value)
@@ -107,6 +110,11 @@ def _alert_words(key: str, value: object) -> str:
     if isinstance(value, float) and key != "critical_at":
         return f"{key} {span_text(timedelta(seconds=value))}"
     return f"{key} {'none' if value is None else value}"
+
+
+def _decision(made: DecisionPolicy) -> str:
+    costs = f"{made.cost_false_positive:g} and {made.cost_false_negative:g}"
+    return f"above {made.cutoff:g} at costs of {costs}"
 
 
 def _connections(connections: Connections) -> dict[str, str]:

@@ -10,8 +10,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
+from monitor.config.decision_keys import DecisionKeys
+from monitor.config.sections import Keys
+from monitor.config.sections import key as _key
 from monitor.config.times import parse_span
 from monitor.config.values import (
     BudgetWords,
@@ -49,24 +52,12 @@ MOST_LABELS = 1_000_000_000
 DEFAULT = Policy()
 
 
-class Keys(BaseModel):
-    """A mapping of the file: strict types, unknown keys refused, immutable."""
-
-    model_config = ConfigDict(
-        strict=True, extra="forbid", frozen=True, allow_inf_nan=False, populate_by_name=False
-    )
-
-
 def _absent_is_empty(value: Any) -> Any:  # noqa: ANN401  # a validator sees whatever YAML held
     """`models:` with every line under it commented out is an empty mapping, not a fault."""
     return {} if value is None else value
 
 
 _SECTION = BeforeValidator(_absent_is_empty)
-
-
-def _key(default: Any, meaning: str, *, example: str, **bounds: Any) -> Any:  # noqa: ANN401  # as Field
-    return Field(default=default, description=meaning, examples=[example], **bounds)
 
 
 class TopicKeys(Keys):
@@ -397,6 +388,12 @@ class PolicyKeys(Keys):
         example="C0123ABCDEF",
     )
     alerts: Annotated[AlertKeys, _SECTION] = AlertKeys()
+    decision: DecisionKeys | None = _key(
+        None,
+        "The cutoff that hangs on the scores, and what its errors cost; the block is overridden "
+        "whole, and null leaves it out.",
+        example="{cutoff: 0.5, cost_false_positive: 1, cost_false_negative: 5}",
+    )
 
     def over(self, policy: Policy) -> Policy:
         """The policy with the keys that were written here in place of its own."""
@@ -405,6 +402,8 @@ class PolicyKeys(Keys):
             written["baseline"] = self.baseline.value()
         if "alerts" in written:
             written["alerts"] = self.alerts.over(policy.alerts)
+        if self.decision is not None:
+            written["decision"] = self.decision.value()
         return replace(policy, **written)
 
 
@@ -449,6 +448,7 @@ SECTIONS: dict[tuple[str, ...], type[Keys]] = {
     ("defaults", "alerts"): AlertKeys,
     ("defaults", "baseline", "first_labels"): FirstLabelsKeys,
     ("defaults", "baseline", "period"): PeriodKeys,
+    ("defaults", "decision"): DecisionKeys,
 }
 """Every mapping of the file by its place; models have the keys of `defaults`."""
 

@@ -79,10 +79,28 @@ def _period_of_cohorts(policy: Policy) -> str | None:
     return None
 
 
+def _band_around_cutoff(policy: Policy) -> str | None:
+    decision = policy.decision
+    if decision is None:
+        return None
+    low, high = decision.review_from, decision.review_to
+    if (low is None) != (high is None):
+        return "a review band has two edges; give review_from and review_to, or neither"
+    if low is None or high is None:
+        return None
+    if low >= high or not low <= decision.cutoff <= high:
+        return (
+            f"the review band from {low:g} to {high:g} does not hold the cutoff "
+            f"{decision.cutoff:g}; give review_from below review_to, and the cutoff between"
+        )
+    return None
+
+
 RULES = (
     Rule(("cohort", "pane"), _cohort_of_panes),
     Rule(("correction_horizon", "label_horizon"), _corrections_after_labels),
     Rule(("window", "cohort"), _window_of_cohorts),
     Rule(("baseline",), _period_in_order),
     Rule(("baseline", "cohort"), _period_of_cohorts),
+    Rule(("decision",), _band_around_cutoff),
 )

@@ -36,6 +36,8 @@ _ABSENT = object()
 _CHANNEL: KeyPath = ("routing", "slack", "channel")
 _NULLABLE: tuple[KeyPath, ...] = (_CHANNEL, ("http", "address"), ("fleet", "false_alarms"))
 
+WHOLE_BLOCKS = ("baseline", "decision")
+"""Policy keys that are mappings, overridden whole."""
 TEXT_NAME = "calmon.yaml"
 """Name that problems give to a text that came from no file."""
 
@@ -186,8 +188,8 @@ def _prune(data: dict[str, Any], path: KeyPath) -> bool:
     for position, part in enumerate(path):
         child = inner.get(part)
         here = path[: position + 1]
-        # A baseline goes whole, since its keys are required together; so does a list.
-        if here == path or not isinstance(child, dict) or _policy_key(here) == "baseline":
+        # Keys that are required together go whole; so does a list.
+        if here == path or not isinstance(child, dict) or _policy_key(here) in WHOLE_BLOCKS:
             return inner.pop(part, _ABSENT) is not _ABSENT
         inner = child
     return False
@@ -269,4 +271,4 @@ def _touched(path: KeyPath, faulty: set[KeyPath]) -> bool:
     """Whether a fault is at the path, around it, or directly within it."""
     if any(path[:length] in faulty for length in range(1, len(path) + 1)):
         return True
-    return path[-1] == "baseline" and any(path == fault[:-1] for fault in faulty)
+    return path[-1] in WHOLE_BLOCKS and any(path == fault[:-1] for fault in faulty)

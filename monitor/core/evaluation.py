@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from monitor.core import shift as shifts
 from monitor.core.arrival import COMPLETE
 from monitor.core.bin_tests import wrong_bins
+from monitor.core.decision_evidence import decision_evidence
 from monitor.core.delay_evidence import (
     as_of_all_labels,
     delay_evidence,
@@ -137,6 +138,8 @@ def _warnings(evidence: Evidence) -> list[str]:
     if selection is not None and selection.warning:
         said.append(selection.warning)
         said += [LATE_LABELS_SELECT] if moves_labels(evidence.delays) else []
+    if evidence.decision is not None and evidence.decision.too_costly:
+        said.append(evidence.decision.reason)
     return said
 
 
@@ -271,6 +274,7 @@ def _evidence(state: SeriesState, window: BinCounts) -> Evidence:
             for each in state.opinions
         ),
         budget=state.share,
+        decision=None if policy.decision is None else decision_evidence(window, policy.decision),
     )
 
 

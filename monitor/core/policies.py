@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from monitor.core.decisions import DecisionPolicy  # noqa: TC001  # annotations are read at run time
 from monitor.core.events import ChangeKind
 
 if TYPE_CHECKING:
@@ -119,6 +120,7 @@ class Policy:
     restart_on: kinds of change events after which a model's baselines are collected anew.
     alarm_at: threshold A of the e-detector, in labels: average run length to a false alarm >= A.
     alerts: what follows from a verdict.
+    decision: the cutoff that hangs on the scores, and what its errors cost, if that is told.
     """
 
     pane: timedelta = timedelta(hours=1)
@@ -141,6 +143,7 @@ class Policy:
     runbook_url: str | None = None
     slack_channel: str | None = None
     alerts: AlertPolicy = AlertPolicy()
+    decision: DecisionPolicy | None = None
 
     def as_json(self) -> dict[str, object]:
         """Plain JSON values: spans in seconds, times in RFC 3339."""
@@ -148,6 +151,7 @@ class Policy:
             "baseline": {"from": _RULE_NAMES[type(self.baseline)]}
             | {key: _plain(value) for key, value in asdict(self.baseline).items()},
             "alerts": self.alerts.as_json(),
+            "decision": None if self.decision is None else self.decision.as_json(),
         }
 
     @property

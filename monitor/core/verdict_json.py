@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from monitor.core.claims import Series
+from monitor.core.decision_evidence import DecisionEvidence
 from monitor.core.estimates import Estimates, Ranking
 from monitor.core.score_shift import ScoreShift
 from monitor.core.selection import Selection
@@ -95,6 +96,7 @@ def evidence_from_json(raw: Json) -> Evidence:
         selection=_maybe_flat(raw, "selection", Selection),
         ranking=_maybe_flat(raw, "ranking", Ranking),
         wobble=_maybe_flat(raw, "wobble", WobbleFound),
+        decision=_maybe_flat(raw, "decision", DecisionEvidence),
         estimates=_maybe_flat(raw, "estimates", Estimates),
         wrong_bins=tuple(
             WrongBin(

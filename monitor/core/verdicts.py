@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
     from monitor.core.claims import Series
+    from monitor.core.decision_evidence import DecisionEvidence
     from monitor.core.estimates import Estimates, Ranking
     from monitor.core.score_shift import ScoreShift
     from monitor.core.selection import Selection
@@ -244,7 +245,8 @@ class Evidence:
     selection: labelled against unlabelled ones of the window. Both None where there is too little.
     ranking: whether the window's scores tell outcomes apart; estimates: its calibration error by
     other definitions, for a drift alone; wrong_bins: the largest error first, and worst_bins are
-    the first three of them. wobble: what sigma is the size of.
+    the first three of them. wobble: what sigma is the size of. decision: what the policy's cutoff
+    costs in the window against the best one, where the policy has one and labels are enough.
     """
 
     e_value: float | None
@@ -279,6 +281,7 @@ class Evidence:
     delays: DelayEvidence | None = None
     wobble: WobbleFound | None = None
     budget: BudgetShare | None = None
+    decision: DecisionEvidence | None = None
 
 
 @dataclass(frozen=True, slots=True)

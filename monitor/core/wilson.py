@@ -13,15 +13,20 @@ Z_95 = 1.959963984540054
 
 
 def wilson(
-    positive: NDArray[np.int64], n: NDArray[np.int64]
+    positive: NDArray[np.int64] | NDArray[np.float64],
+    n: NDArray[np.int64] | NDArray[np.float64],
+    z: float = Z_95,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """95 % score interval of each rate, shape as given; NaN where n is 0 (Wilson 1927)."""
+    """Score interval of each rate, shape as given; NaN where n is 0 (Wilson 1927).
+
+    z: standard errors to either end, 95 % by default.
+    """
     rows = np.where(n > 0, n, 1).astype(np.float64)
     rate = positive / rows
-    square = Z_95 * Z_95
+    square = z * z
     centre = (rate + square / (2 * rows)) / (1 + square / rows)
     spread = np.sqrt(rate * (1 - rate) / rows + square / (4 * rows * rows))
-    half = Z_95 * spread / (1 + square / rows)
+    half = z * spread / (1 + square / rows)
     # At 0 and n positives the ends are 0 and 1 exactly; rounding must not say otherwise.
     low = np.where(positive == 0, 0.0, centre - half)
     high = np.where(positive == n, 1.0, centre + half)

@@ -182,6 +182,13 @@ def read_columns(path: Path) -> Columns:
     return columns
 
 
+def is_data_file(path: Path) -> bool:
+    """Whether a path has the ending of a file that can be read, be it there or not."""
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    kind = suffixes[-2:-1] if suffixes[-1:] == [".gz"] else suffixes[-1:]
+    return bool(kind) and kind[0] in _READERS
+
+
 def _parquet(path: str, data: pa.Buffer) -> dict[str, pa.ChunkedArray]:
     table = pa_parquet.ParquetFile(pa.BufferReader(data)).read()
     _refuse_twice(path, table.column_names)

@@ -91,6 +91,7 @@ class ScoredFile:
     ts_ms: NDArray[np.int64] | None = None
     model: NDArray[np.object_] | None = None
     version: NDArray[np.object_] | None = None
+    prediction_id: NDArray[np.object_] | None = None
 
     def __len__(self) -> int:
         return len(self.score)
@@ -126,7 +127,7 @@ def read_labels(path: Path) -> LabelFile:
 
 
 def read_scored(path: Path) -> ScoredFile:
-    """Read one file of columns score and label, and ts, model and version if it has them."""
+    """Read one file of columns score and label, and those others of predictions that it has."""
     columns = read_columns(path)
     version = next((n for n in ("model_version", "version") if n in columns.arrays), None)
     return ScoredFile(
@@ -136,6 +137,7 @@ def read_scored(path: Path) -> ScoredFile:
         ts_ms=columns.times("ts") if "ts" in columns.arrays else None,
         model=columns.texts("model") if "model" in columns.arrays else None,
         version=columns.texts(version) if version else None,
+        prediction_id=columns.texts("prediction_id") if "prediction_id" in columns.arrays else None,
     )
 
 

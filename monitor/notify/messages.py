@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 HEADER_LIMIT = 150
 SECTION_LIMIT = 3000
 """Slack's limits in characters: https://docs.slack.dev/reference/block-kit/blocks. Of its 50
-blocks a message, the longest here has 12."""
+blocks a message, the longest here has 13."""
 FALLBACK_LIMIT = 600
 NAME_LIMIT = 90
 """Of a header's 150 characters, so that what is said of the series is never cut off."""
@@ -87,6 +87,7 @@ def _fired(notice: AlertNotice) -> Message:
         _header(f"Calibration drift: {title}"),
         _section(lead),
         *(_section(text, label) for label, text in labelled),
+        *([_section(evidence.decision.reason, "Threshold")] if evidence.decision else []),
         {"type": "divider"},
         _section(what_to_do(evidence), "What to do"),
         *_runbook(notice),

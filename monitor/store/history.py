@@ -115,7 +115,7 @@ class Brought:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Newest verdict on one series; `evidence` as stored."""
+    """Newest verdict on one series; `evidence` as stored; window: judged prediction time."""
 
     series: Series
     status: str
@@ -123,6 +123,7 @@ class Standing:
     evaluated_at: datetime
     evidence: Json
     episode: Episode | None
+    window: tuple[datetime, datetime] | None = None
 
 
 class HistoryStore:
@@ -271,6 +272,7 @@ class HistoryStore:
                 row.evaluated_at,
                 row.evidence,
                 episodes.get(series_of(row)),
+                (row.window_start_at, row.window_end_at),
             )
             for row in rows
         ]

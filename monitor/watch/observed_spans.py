@@ -1,0 +1,76 @@
+"""What advice on decisions is given on: a running monitor's newest windows, or all of two files.
+
+Guarantees: a window is the one that the newest verdict was given on, of sealed labels alone; files
+are taken whole, late labels included. Must never: write, or look at a clock.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from monitor.core.threshold_advice import Observed
+from monitor.watch.backtest import DAY_S, count
+from monitor.watch.cohorts import cohorts_of, members
+from monitor.watch.ranged import Ranged
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from monitor.core.claims import Series
+    from monitor.core.policies import Policy
+    from monitor.store.history import HistoryStore
+    from monitor.store.panes import PaneStore
+    from monitor.watch.backtest import Events
+
+
+def newest_windows(
+    panes: PaneStore, history: HistoryStore, policy: Policy, model: str, version: str | None = None
+) -> dict[Series, Observed]:
+    """The window of the newest verdict on every series of a model; empty if it has none.
+
+    Of all versions those whose window ends within the newest one's; or one version, however old.
+    """
+    windows = {
+        standing.series: (standing.window, standing.evaluated_at)
+        for standing in history.standings([model])
+        if standing.window is not None and version in {None, standing.series.version}
+    }
+    if not windows:
+        return {}
+    newest_at = max(end for (_, end), _ in windows.values())
+    windows = {s: w for s, w in windows.items() if w[0][1] > newest_at - policy.window}
+    spans = [window for window, _ in windows.values()]
+    named = panes.series(model)
+    ranged = Ranged(policy, min(start for start, _ in spans), max(end for _, end in spans))
+    cells = panes.sealed(ranged.spans(named))
+    cohorts = cohorts_of(cells, named, policy, ranged.delays(panes, named))
+    found = {}
+    for series, (window, judged_at) in windows.items():
+        if series in cohorts:
+            start_s, end_s = (moment.timestamp() for moment in window)
+            mine = [c.counts for c in cohorts[series] if start_s <= c.start_s < end_s]
+            days = (end_s - start_s) / DAY_S
+            found[series] = Observed(mine, days, judged_at, policy.sample_ppm / 1e6)
+    return found
+
+
+def observed_in_files(
+    events: Events, policy_for: Callable[[str], Policy]
+) -> dict[Series, Observed]:
+    """Everything that files hold of every model version and segment, by day of prediction time."""
+    counted = count(events, policy_for)
+    newest_ms = max(events.ts_ms.max(initial=0), events.label_ms.max(initial=0))
+    as_of = datetime.fromtimestamp(int(newest_ms) / 1000, UTC)
+    found = {}
+    for series, indices in members(counted.named).items():
+        cells = counted.cells.take(np.isin(counted.cells.series, indices))
+        policy = policy_for(series.model)
+        day = cells.pane_start // DAY_S
+        cohorts = [cells.take(day == each).counts() for each in np.unique(day)]
+        length = timedelta(seconds=int(np.ptp(cells.pane_start))) + policy.pane
+        # A sample is taken at ingest; files are counted whole.
+        found[series] = Observed(cohorts, length.total_seconds() / DAY_S, as_of)
+    return found
