@@ -46,9 +46,9 @@ def print_advices(console: Console, advices: Sequence[tuple[Series, ThresholdAdv
     """A paragraph and a table a series."""
     for series, advice in advices:
         name = series_name(series) if series.version else one_line(series.model)
-        words = threshold_words(advice)
-        console.print(f"{name}, {advice.labels:,} labels.", markup=False, highlight=False)
-        for sentence in words:
+        first, *others = threshold_words(advice)
+        lead = f"{name}, {advice.labels:,} labels: {first}"
+        for sentence in (lead, *others):
             console.print(sentence, markup=False, highlight=False, soft_wrap=True)
         console.print(_table(advice))
 
