@@ -9,27 +9,30 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from monitor.core.notices import Delivered, Outcome, Retry
-from monitor.notify.messages import as_plain_text, picture_name
+from monitor.notify.messages import as_plain_text, picture_name, render
 
 if TYPE_CHECKING:
     from pathlib import Path
     from typing import TextIO
 
-    from monitor.core.notices import Notification
-    from monitor.notify.messages import Message
+    from monitor.core.notices import AlertNotice, Notification
 
 
 class ConsoleSender:
     """Prints to the stream; pictures go into the folder, which is made when it is missing."""
 
+    pictured = True
+
     def __init__(self, stream: TextIO, folder: Path) -> None:
         self._stream = stream
         self._folder = folder
 
-    def send(self, notification: Notification, message: Message, picture: bytes | None) -> Outcome:
+    def send(
+        self, notification: Notification, notice: AlertNotice, picture: bytes | None
+    ) -> Outcome:
         """Print the message; a stream that cannot be written to is worth another try."""
         path, missing = self._saved(notification, picture)
-        lines = [as_plain_text(message)]
+        lines = [as_plain_text(render(notice))]
         if path is not None:
             lines.append(f"Picture: {path}")
         try:

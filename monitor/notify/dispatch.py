@@ -24,7 +24,6 @@ from monitor.core.notices import (
     notice_from_json,
     settle,
 )
-from monitor.notify.messages import render
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -32,17 +31,15 @@ if TYPE_CHECKING:
 
     from monitor.core.notices import AlertNotice
     from monitor.core.verdicts import Verdict
-    from monitor.notify.messages import Message
 
 
 class Outbox(Protocol):
     """Where decisions left their notifications; each method is one transaction."""
 
     def pending(self, now: datetime) -> Sequence[Notification]:
-        """Return what is due, oldest first: never delivered or rejected, next_attempt_at past.
+        """Return what is due, oldest first: not ended, next_attempt_at past.
 
-        The notification that ends an episode is due only once the one that opened it on the same
-        route has a receipt or is rejected, so that nobody reads of an end before the beginning.
+        Of one group and route only the oldest that has not ended: the others wait for it.
         """
         ...
 
@@ -52,9 +49,13 @@ class Outbox(Protocol):
 
 
 class Sender(Protocol):
-    """One kind of receiver."""
+    """One kind of receiver. pictured: whether it takes pictures."""
 
-    def send(self, notification: Notification, message: Message, picture: bytes | None) -> Outcome:
+    pictured: bool
+
+    def send(
+        self, notification: Notification, notice: AlertNotice, picture: bytes | None
+    ) -> Outcome:
         """Deliver at most once; expected failures are outcomes, not exceptions."""
         ...
 
@@ -72,24 +73,34 @@ def deliver(
     senders: Mapping[str, Sender],
     now: datetime,
     pictures: Callable[[Verdict], bytes],
+    stopped: Callable[[], bool] = bool,
 ) -> list[Delivery]:
     """Try everything that is due at `now`, wall clock, and say what came of it.
 
-    senders are by route; pictures draws a verdict as PNG and may raise PictureError.
+    senders are by route; pictures draws a verdict as PNG and may raise PictureError; stopped says
+    whether to leave the rest to a later pass. What waited for one that was delivered is tried too.
     """
     done: list[Delivery] = []
     resting: set[tuple[str, str]] = set()
-    for notification in outbox.pending(now):
-        receiver = (notification.route, notification.target)
-        if receiver in resting:
-            continue
-        outcome = _attempted(notification, senders, pictures)
-        if isinstance(outcome, Retry) and outcome.after > timedelta(0):
-            resting.add(receiver)
-        attempt = settle(outcome, notification.attempts + 1, now)
-        outbox.record_attempt(notification.notification_id, now, attempt)
-        done.append(Delivery(notification, attempt))
-    return done
+    tried: set[str] = set()
+    while True:
+        due = [one for one in outbox.pending(now) if one.notification_id not in tried]
+        due = [one for one in due if (one.route, one.target) not in resting]
+        if not due:
+            return done
+        for notification in due:
+            receiver = (notification.route, notification.target)
+            if receiver in resting:
+                continue
+            if stopped():
+                return done
+            tried.add(notification.notification_id)
+            outcome = _attempted(notification, senders, pictures)
+            if isinstance(outcome, Retry) and outcome.after > timedelta(0):
+                resting.add(receiver)
+            attempt = settle(outcome, notification.attempts + 1, now)
+            outbox.record_attempt(notification.notification_id, now, attempt)
+            done.append(Delivery(notification, attempt))
 
 
 def _attempted(
@@ -106,16 +117,19 @@ def _attempted(
     except ValueError as error:
         return Rejected(f"the stored payload cannot be read: {error}")
     try:
-        picture, missing = _drawn(notice, pictures)
-        outcome = sender.send(notification, render(notice), picture)
+        picture, missing = _drawn(notification, notice, pictures) if sender.pictured else (None, "")
+        outcome = sender.send(notification, notice, picture)
     except Exception as error:  # noqa: BLE001  # a fault of ours in one must not hold up the rest
         return Retry(f"fault in calmon: {type(error).__name__}: {error}")
     return _noting(missing, outcome)
 
 
-def _drawn(notice: AlertNotice, pictures: Callable[[Verdict], bytes]) -> tuple[bytes | None, str]:
-    """Picture of an alert that fires, or why there is none."""
-    if notice.kind is not AlertKind.FIRED:
+def _drawn(
+    notification: Notification, notice: AlertNotice, pictures: Callable[[Verdict], bytes]
+) -> tuple[bytes | None, str]:
+    """Picture of a message that opens, or why there is none."""
+    opens = notice.kind is AlertKind.FIRED or notification.parent_receipt is None
+    if not opens or notice.kind is AlertKind.RESOLVED:
         return None, ""
     try:
         return pictures(notice.verdict), ""

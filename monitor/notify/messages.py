@@ -1,27 +1,52 @@
 """Messages: what an alert says, as Slack blocks and as plain text, from the notice alone.
 
-Guarantees: `render` is pure, says things in the order in which an on-call engineer asks for them
-(what, how much, since when, how sure, why, where, on what, what to do), keeps Slack's limits
-whatever the names' lengths, and escapes every text that came from outside. Must never: contain a
-mention, a link or markup that a model's name brought along.
+Guarantees: everything is said in the order in which an on-call engineer asks for it (what, how
+much, since when, how sure, why, where, on what, what to do), whole in `render` and split without
+a loss in `headline` and `in_thread`. Must never: look anything up, or know who reads it.
 """
 
 from __future__ import annotations
 
-import html
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from monitor.core.episodes import AlertKind
+from monitor.core.episodes import AlertKind, EpisodeState
 from monitor.core.restarts import restart_words
 from monitor.core.wording import direction_words, moment, one_line, series_name, span
+from monitor.notify.blocks import (
+    DIVIDER,
+    FALLBACK_LIMIT,
+    HEADER_LIMIT,
+    SECTION_LIMIT,
+    Block,
+    Message,
+    actions,
+    as_plain_text,
+    button,
+    cut_escaped,
+    header,
+    links,
+    section,
+    small_print,
+)
+from monitor.notify.groups import (
+    NAME_LIMIT,
+    after_change,
+    answered_by,
+    begin,
+    heading,
+    identity,
+    listed,
+    state_of,
+    subject,
+)
 from monitor.notify.paragraphs import (
     after_it,
     behind_it,
     cause,
     headline_bin,
     how_sure,
+    in_short,
     now_and_before,
     over,
     since_when,
@@ -32,37 +57,81 @@ from monitor.notify.paragraphs import (
 )
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from monitor.core.notices import AlertNotice
+    from monitor.core.verdicts import Restart
 
-HEADER_LIMIT = 150
-SECTION_LIMIT = 3000
-"""Slack's limits in characters: https://docs.slack.dev/reference/block-kit/blocks. Of its 50
-blocks a message, the longest here has 13."""
-FALLBACK_LIMIT = 600
-NAME_LIMIT = 90
-"""Of a header's 150 characters, so that what is said of the series is never cut off."""
+__all__ = [
+    "FALLBACK_LIMIT",
+    "HEADER_LIMIT",
+    "NAME_LIMIT",
+    "SECTION_LIMIT",
+    "Block",
+    "Message",
+    "as_plain_text",
+    "headline",
+    "in_thread",
+    "picture_name",
+    "render",
+    "reply",
+]
 
-Block = dict[str, object]
+ACK, SILENCE_HOUR, SILENCE_DAY, EVIDENCE = "calmon_ack", "calmon_1h", "calmon_1d", "calmon_evidence"
+"""Names of the buttons' actions."""
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
-    """One message: `text` is the fallback that notifications show, `blocks` are Block Kit."""
+class _Part(NamedTuple):
+    """One paragraph; `short` stands for it in the channel, and the whole is then in the thread."""
 
+    label: str
     text: str
-    blocks: tuple[Block, ...]
+    short: str | None = None
 
 
 def render(notice: AlertNotice) -> Message:
-    """Say what happened; text and sections are mrkdwn, escaped as Slack asks."""
-    if notice.kind is AlertKind.RESOLVED:
-        return _resolved(notice)
-    return _fired(notice)
+    """Say everything in one message; text and sections are mrkdwn, escaped as Slack asks."""
+    return _message(notice, [(part.label, part.text) for part in _parts(notice)], [])
 
 
-def as_plain_text(message: Message) -> str:
-    """Render the same message for a terminal: no markup, one paragraph a block."""
-    return "\n".join(_plain_block(block) for block in message.blocks)
+def headline(notice: AlertNotice, *, interactive: bool = False) -> Message:
+    """The message in the channel, as things stand; `interactive` gives it buttons that answer."""
+    told = [(p.label, p.text if p.short is None else p.short) for p in _parts(notice)]
+    return _message(
+        notice, [one for one in told if one[1]], _buttons(notice, interactive=interactive)
+    )
+
+
+def in_thread(notice: AlertNotice) -> Message | None:
+    """What the headline left out, or None where nothing."""
+    parts = [part for part in _parts(notice) if part.short is not None]
+    if not parts:
+        return None
+    blocks = [section(part.text, part.label) for part in parts]
+    return Message(
+        cut_escaped(f"Details: {_title(notice)}", FALLBACK_LIMIT),
+        (*blocks, small_print(identity(notice))),
+    )
+
+
+def reply(notice: AlertNotice) -> Message:
+    """What the thread is told of a change, a reminder or an end, in a line or two."""
+    if notice.kind is AlertKind.REMINDED:
+        fired_for = span(_now(notice) - begin(notice))
+        said = f"still firing after {fired_for}: {subject(notice)}"
+        answered = answered_by(notice) or "nobody yet"
+        blocks = [
+            section(said, "Reminder"),
+            section(size(notice.verdict.evidence), "Size"),
+            section(answered, "Acked by"),
+        ]
+    else:
+        said = one_line(notice.what)
+        blocks = [section(said, heading(notice))]
+        if answered_by(notice):
+            blocks.append(section(answered_by(notice), "Acked by"))
+    text = f"{heading(notice)}: {subject(notice)}: {said}"
+    return Message(cut_escaped(text, FALLBACK_LIMIT), tuple(blocks))
 
 
 def picture_name(notification_id: str) -> str:
@@ -70,130 +139,111 @@ def picture_name(notification_id: str) -> str:
     return f"reliability-{re.sub(r'[^A-Za-z0-9]+', '-', notification_id)}.png"
 
 
-def _fired(notice: AlertNotice) -> Message:
-    verdict = notice.verdict
-    evidence = verdict.evidence
-    title = f"{_cut(series_name(verdict.series), NAME_LIMIT)} {direction_words(evidence.direction)}"
-    lead = f"{headline_bin(verdict)}{way(evidence)}"
-    labelled = (
-        ("Size", size(evidence)),
-        ("Since", since_when(evidence, notice.fired_at)),
-        ("How sure", how_sure(evidence)),
-        ("Why", cause(evidence)),
-        ("Worst bins", worst_bins(evidence)),
-        ("Behind it", behind_it(verdict)),
-    )
-    blocks: list[Block] = [
-        _header(f"Calibration drift: {title}"),
-        _section(lead),
-        *(_section(text, label) for label, text in labelled),
-        *([_section(evidence.decision.reason, "Threshold")] if evidence.decision else []),
-        {"type": "divider"},
-        _section(what_to_do(evidence), "What to do"),
-        *_runbook(notice),
-        _footer(notice),
+def _message(notice: AlertNotice, told: list[tuple[str, str]], buttons: list[Block]) -> Message:
+    title = _title(notice)
+    blocks: list[Block] = [header(title)]
+    for label, text in told:
+        if label == "What to do" and state_of(notice) is not EpisodeState.RESOLVED:
+            blocks.append(DIVIDER)
+        blocks.append(section(text, label))
+    named = [("Runbook", notice.runbook_url), ("Dashboard", notice.url)]
+    blocks += links([(label, one_line(url)) for label, url in named if url and one_line(url)])
+    blocks += [actions(buttons)] if buttons else []
+    blocks.append(small_print(identity(notice)))
+    more = f" (fired {_lasted(notice)})" if _is_over(notice) else f". {told[0][1]}"
+    return Message(cut_escaped(f"{title}{more}", FALLBACK_LIMIT), tuple(blocks))
+
+
+def _title(notice: AlertNotice) -> str:
+    state = state_of(notice)
+    said = f"{heading(notice)}: {subject(notice)}"
+    if state is EpisodeState.RESOLVED:
+        return f"{said} {over(_restart(notice))}"
+    if state is EpisodeState.FIRING and len(notice.members) <= 1:
+        return f"{said} {direction_words(notice.verdict.evidence.direction)}"
+    return said
+
+
+def _parts(notice: AlertNotice) -> list[_Part]:
+    parts = _resolved(notice) if _is_over(notice) else _firing(notice)
+    answered = answered_by(notice)
+    if answered:
+        parts.insert(1, _Part("Acked by", answered))
+    return parts
+
+
+def _firing(notice: AlertNotice) -> list[_Part]:
+    verdict, evidence = notice.verdict, notice.verdict.evidence
+    members = listed(notice)
+    worst = f"Worst is {series_name(verdict.series)}. " if members else ""
+    since = since_when(evidence, notice.fired_at)
+    since += after_change(notice.recent_change, evidence.drift_since_at, notice.fired_at)
+    now = [_Part("Now", notice.what)] if state_of(notice) is not EpisodeState.FIRING else []
+    return [
+        _Part("", f"{worst}{headline_bin(verdict)}{way(evidence)}"),
+        *now,
+        *([_Part("Series", members)] if members else []),
+        _Part("Size", size(evidence)),
+        _Part("Since", since),
+        _Part("How sure", how_sure(evidence)),
+        _Part("Why", cause(evidence)),
+        _Part("Worst bins", worst_bins(evidence), ""),
+        _Part("Behind it", behind_it(verdict), ""),
+        *([_Part("Threshold", evidence.decision.reason)] if evidence.decision else []),
+        _Part("What to do", what_to_do(evidence), in_short(evidence)),
     ]
-    return Message(
-        _cut_escaped(f"Calibration drift: {title}. {lead}", FALLBACK_LIMIT), tuple(blocks)
-    )
 
 
-def _resolved(notice: AlertNotice) -> Message:
+def _resolved(notice: AlertNotice) -> list[_Part]:
     verdict = notice.verdict
-    restart = verdict.evidence.restart if _began_again(notice) else None
-    title = f"{_cut(series_name(verdict.series), NAME_LIMIT)} {over(restart)}"
-    ended_at = notice.resolved_at or verdict.evaluated_at
-    lasted = f"{moment(notice.fired_at)} to {moment(ended_at)}: {span(ended_at - notice.fired_at)}"
-    blocks: list[Block] = [
-        _header(f"Resolved: {title}"),
-        *(
-            [_section(restart_words(restart), "Why")]
-            if restart is not None
-            else [_section(now_and_before(verdict.evidence), "Size")]
-        ),
-        _section(lasted, "Fired"),
-        _section(verdict.reason if restart is not None else behind_it(verdict), "Behind it"),
-        _section(after_it(restart), "What to do"),
-        *_runbook(notice),
-        _footer(notice),
-    ]
-    return Message(
-        _cut_escaped(f"Resolved: {title} (fired {lasted})", FALLBACK_LIMIT), tuple(blocks)
+    restart, members = _restart(notice), listed(notice)
+    first = (
+        _Part("Size", now_and_before(verdict.evidence))
+        if restart is None
+        else _Part("Why", restart_words(restart))
     )
+    return [
+        first,
+        *([_Part("Series", members)] if members else []),
+        _Part("Fired", _lasted(notice)),
+        _Part("Behind it", behind_it(verdict) if restart is None else verdict.reason),
+        _Part("What to do", after_it(restart)),
+    ]
 
 
-def _began_again(notice: AlertNotice) -> bool:
-    """Whether the episode ended because the series was given a new baseline."""
+def _is_over(notice: AlertNotice) -> bool:
+    return state_of(notice) is EpisodeState.RESOLVED
+
+
+def _now(notice: AlertNotice) -> datetime:
+    return notice.verdict.evaluated_at
+
+
+def _lasted(notice: AlertNotice) -> str:
+    ends = [one.resolved_at for one in notice.members if one.resolved_at]
+    ended_at = max([*ends, notice.resolved_at or _now(notice)])
+    began_at = begin(notice)
+    return f"{moment(began_at)} to {moment(ended_at)}: {span(ended_at - began_at)}"
+
+
+def _restart(notice: AlertNotice) -> Restart | None:
+    """What the episode ended by, if the series was given a new baseline while it fired."""
     restart = notice.verdict.evidence.restart
-    return restart is not None and restart.taken_at > notice.fired_at
+    if restart is None or not _is_over(notice) or restart.taken_at <= notice.fired_at:
+        return None
+    return restart
 
 
-def _header(text: str) -> Block:
-    # A header is plain text: Slack shows entities there as they are, so nothing is escaped.
-    return {"type": "header", "text": {"type": "plain_text", "text": _cut(text, HEADER_LIMIT)}}
-
-
-def _section(text: str, label: str = "") -> Block:
-    before, after = (f"*{label}:* ", "") if label else ("*", "*")
-    if text.startswith("\n"):
-        before = before.rstrip()
-    body = _cut_escaped(text, SECTION_LIMIT - len(before) - len(after))
-    return {"type": "section", "text": {"type": "mrkdwn", "text": f"{before}{body}{after}"}}
-
-
-def _runbook(notice: AlertNotice) -> list[Block]:
-    url = one_line(notice.runbook_url or "")
-    if not url:
-        return []
-    link = f"<{_escaped_url(url)}|Runbook>"
-    if len(link) > SECTION_LIMIT:
-        return [_section(url, "Runbook")]
-    return [{"type": "section", "text": {"type": "mrkdwn", "text": link}}]
-
-
-def _footer(notice: AlertNotice) -> Block:
-    said = f"Evidence: {one_line(notice.evidence_id)} · episode {notice.episode_id}"
-    text = _cut_escaped(said, SECTION_LIMIT)
-    return {"type": "context", "elements": [{"type": "mrkdwn", "text": text}]}
-
-
-def _cut(text: str, limit: int) -> str:
-    return text if len(text) <= limit else f"{text[: limit - 1]}…"
-
-
-def _cut_escaped(text: str, limit: int) -> str:
-    """Escaped text of at most `limit` characters, with no entity cut in two."""
-    escaped = _escaped(text)
-    if len(escaped) <= limit:
-        return escaped
-    return re.sub(r"&\w{0,3}\Z", "", escaped[: limit - 1]) + "…"
-
-
-def _escaped(text: str) -> str:
-    """Slack asks for these three entities and no others."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-
-
-def _escaped_url(url: str) -> str:
-    """URL fit for <url|label>: what would end it is percent-encoded."""
-    encoded = {"<": "%3C", ">": "%3E", "|": "%7C", " ": "%20"}
-    return "".join(encoded.get(c, c) for c in url).replace("&", "&amp;")
-
-
-def _plain_block(block: Block) -> str:
-    match block:
-        case {"type": "header", "text": {"text": str(text)}}:
-            return text
-        case {"type": "section", "text": {"text": str(text)}}:
-            return _plain(text)
-        case {"type": "context", "elements": [{"text": str(text)}, *_]}:
-            return _plain(text)
-        case _:
-            return ""
-
-
-def _plain(mrkdwn: str) -> str:
-    linked = re.sub(r"<([^|>]+)\|([^>]+)>", r"\2: \1", mrkdwn)
-    # Our own markup is bold at the start of a block, and nothing else.
-    unmarked = re.sub(r"\A\*(.+?:|.+)\*(?=\s|\Z)", r"\1", linked, flags=re.DOTALL)
-    return html.unescape(unmarked)
+def _buttons(notice: AlertNotice, *, interactive: bool) -> list[Block]:
+    link = one_line(notice.url or "") or None
+    if not interactive or _is_over(notice):
+        return [button("Open evidence", EVIDENCE, url=link)] if link else []
+    value = {"group": notice.group_id, "model": notice.verdict.series.model, "team": notice.team}
+    evidence = {"evidence": notice.evidence_id}
+    asked = [button("Ack", ACK, value)] if notice.ack is None else []
+    return [
+        *asked,
+        button("Silence 1 h", SILENCE_HOUR, value),
+        button("Silence 1 d", SILENCE_DAY, value),
+        button("Open evidence", EVIDENCE, evidence, url=link),
+    ]

@@ -285,6 +285,23 @@ def what_to_do(evidence: Evidence) -> str:
     return f"apply this recalibrator: {tried}"
 
 
+def in_short(evidence: Evidence) -> str:
+    """The advice in one sentence, for a reader who has just been woken."""
+    if evidence.direction is Direction.IMPROVED:
+        return "nothing is broken; pin a new baseline when it is convenient."
+    if evidence.cause is Cause.MIX:
+        return "look at the traffic: the model's map is unchanged."
+    if evidence.repair is None:
+        return "look at the data of the worst bins; wait for labels before recalibrating."
+    before, after = evidence.repair.ece_before, evidence.repair.ece_after
+    if after > WORTH_APPLYING * before:
+        return "look at the data of the worst bins; recalibrating hardly helps."
+    return (
+        f"apply the recalibrator in the thread: ECE {before:.3f} before, {after:.3f} after, on "
+        f"{amount(evidence.repair.n_held_out)} held-out labels."
+    )
+
+
 def _formula(repair: Repair) -> str:
     """The repair's line in the logit; a temperature by its own name."""
     if repair.method == "temperature" and repair.slope:

@@ -1,33 +1,37 @@
-"""Slack: posts a message once, its picture beside it, by the Web API.
+"""Slack: one message a group of episodes, edited as things change, the rest in its thread.
 
 Guarantees: one request a call, with no silent repeats by the client; before every post it looks
 in the channel and the thread for one with the same notification id in its metadata, so that a
 crash or a time-out after the post took effect doubles nothing (Slack has no documented key for
-idempotent posts); a picture that fails never undoes or repeats its message. Must never: let the
-token into a log, a message or an outcome, or sleep.
+idempotent posts); an edit is the same however often it is made; what fails in the thread never
+undoes or repeats the message; posts to a channel are a second apart. Must never: let the token
+into a log, a message or an outcome.
 """
 
 from __future__ import annotations
 
 import logging
+import time
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from http.client import HTTPException
 from typing import TYPE_CHECKING, Any
 
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
 
+from monitor.core.episodes import AlertKind
 from monitor.core.notices import Delivered, Outcome, Rejected, Retry
 from monitor.notify.channels import channel_problem
-from monitor.notify.messages import picture_name
+from monitor.notify.messages import headline, in_thread, picture_name, reply
+from monitor.notify.web import retry_after
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from slack_sdk.web import SlackResponse
 
-    from monitor.core.notices import Notification
+    from monitor.core.notices import AlertNotice, Notification
     from monitor.core.verdict_json import Json
     from monitor.notify.messages import Message
 
@@ -38,10 +42,14 @@ PAGE, PAGES = 200, 10
 """How much of a channel is looked through for an earlier post, from the newest on."""
 LOOK_BACK = timedelta(hours=1)
 """How far before a notification its post is looked for: room for clocks that disagree."""
-UNKNOWN_RETRY_AFTER = timedelta(seconds=30)
+APART_S = 1.0
+"""Slack takes one post a second in a channel: https://docs.slack.dev/apis/web-api/rate-limits."""
+MESSAGE, DETAILS = "message", "details"
+"""Parts of a notification, as their metadata names them."""
 
 _PASSING = {"internal_error", "fatal_error", "service_unavailable", "request_timeout"}
 _LOST_THREAD = {"thread_not_found", "invalid_thread_ts", "cannot_reply_to_message"}
+_NOT_EDITABLE = {"message_not_found", "cant_update_message", "edit_window_closed"}
 _MENDS = {
     "invalid_auth": "the token is not valid; set a new one",
     "not_authed": "no token was sent; set one",
@@ -59,17 +67,35 @@ _FAILURES = (SlackClientError, OSError, HTTPException)
 
 @dataclass(frozen=True, slots=True)
 class _Out:
-    """Where the message stands; `found` when it was there before, `detail` for the record."""
+    """Where the message stands; `detail` is for the record.
+
+    found: whether it was there before; edited: whether it is the one that opened the group.
+    """
 
     receipt: Json
     found: bool
     detail: str = ""
+    edited: bool = False
 
 
 class SlackSender:
-    """Sends notifications as one bot; `base_url` is for a stub or a proxy of the Web API."""
+    """Sends notifications as one bot; `base_url` is for a stub or a proxy of the Web API.
 
-    def __init__(self, token: str, base_url: str = SLACK_API, timeout_s: int = TIMEOUT_S) -> None:
+    interactive: whether someone listens to buttons. pause: waits so many seconds.
+    """
+
+    pictured = True
+
+    def __init__(  # noqa: PLR0913  # what tests and stubs need to set
+        self,
+        token: str,
+        base_url: str = SLACK_API,
+        timeout_s: int = TIMEOUT_S,
+        *,
+        interactive: bool = False,
+        apart_s: float = APART_S,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
         # The client's own logger says nothing: every failure is in the outcome, and its debug
         # lines hold whole requests.
         silent = logging.getLogger(f"{__name__}.client")
@@ -81,24 +107,53 @@ class SlackSender:
         # The client sends everything to HTTPS_PROXY; without a proxy of its own, urllib
         # chooses by the environment's rules, NO_PROXY among them.
         self._client.proxy = None
+        self._interactive = interactive
+        self._apart_s = apart_s
+        self._pause = pause
+        self._wrote_at_s: dict[str, float] = {}
 
-    def send(self, notification: Notification, message: Message, picture: bytes | None) -> Outcome:
-        """Post the message unless it is out already, then attach the picture to its thread."""
+    def send(
+        self, notification: Notification, notice: AlertNotice, picture: bytes | None
+    ) -> Outcome:
+        """Bring the group's message up to date, then its thread: each at most once."""
         if problem := channel_problem(notification.target):
             return Rejected(problem)
         try:
-            out = self._message_out(notification, message)
+            out = self._message_out(notification, notice)
         except _FAILURES as error:
             return _outcome(error)
-        if picture is None:
-            return Delivered(out.receipt, out.detail)
         try:
-            self._attach(notification, message, picture, out)
+            self._thread_out(notification, notice, picture, out)
         except _FAILURES as error:
-            return _without_picture(_outcome(error), out)
+            return _without_thread(_outcome(error), out)
         return Delivered(out.receipt, out.detail)
 
-    def _message_out(self, notification: Notification, message: Message) -> _Out:
+    def _message_out(self, notification: Notification, notice: AlertNotice) -> _Out:
+        """The message in the channel: edited where it is out, else posted."""
+        message = headline(notice, interactive=self._interactive)
+        opened = notification.parent_receipt
+        if opened is None:
+            return self._posted(notification, message)
+        if self._edited(opened, message):
+            return _Out(opened, found=True, edited=True)
+        # It was deleted, or may no longer be edited: told in its thread, seen in the channel.
+        return self._posted(notification, message)
+
+    def _edited(self, receipt: Json, message: Message) -> bool:
+        """Whether Slack took the edit; the same edit again changes nothing."""
+        channel = str(receipt["channel"])
+        self._keep_apart(channel)
+        try:
+            self._client.chat_update(
+                channel=channel, ts=str(receipt["ts"]), text=message.text, blocks=[*message.blocks]
+            )
+        except SlackApiError as error:
+            if error.response.get("error") in _NOT_EDITABLE:
+                return False
+            raise
+        return True
+
+    def _posted(self, notification: Notification, message: Message) -> _Out:
         if notification.receipt is not None:
             return _Out(notification.receipt, found=True)
         blind = ""
@@ -114,11 +169,41 @@ class SlackSender:
             return _Out(earlier, found=True, detail="found the post of an earlier attempt")
         return _Out(self._post(notification, message), found=False, detail=blind)
 
+    def _thread_out(
+        self, notification: Notification, notice: AlertNotice, picture: bytes | None, out: _Out
+    ) -> None:
+        """Details and picture of a message that is new; what happened, for one that was edited."""
+        said = reply(notice) if out.edited else in_thread(notice)
+        channel, thread = str(out.receipt["channel"]), str(out.receipt["ts"])
+        thread = str(out.receipt.get("thread_ts") or thread)
+        there = self._looked(channel, thread) if out.found else []
+        if said is not None and not any(_is(one, notification, DETAILS) for one in there):
+            broadcast = out.edited and notification.kind is AlertKind.REMINDED
+            self._post_to(notification, said, thread, part=DETAILS, broadcast=broadcast)
+        if picture is not None:
+            self._attach(notification, notice, picture, out, there)
+
+    def _looked(self, channel: str, thread: str) -> list[dict[str, Any]]:
+        """What is in the thread; nothing where one may not look."""
+        try:
+            return self._thread(channel, thread)
+        except SlackApiError as error:
+            if isinstance(_outcome(error), Retry):
+                raise
+            return []
+
+    def _keep_apart(self, channel: str) -> None:
+        """Wait until a second has passed since the last write to the channel."""
+        now_s = time.monotonic()
+        wait_s = self._wrote_at_s.get(channel, -self._apart_s) + self._apart_s - now_s
+        if wait_s > 0:
+            self._pause(min(wait_s, self._apart_s))
+        self._wrote_at_s[channel] = time.monotonic()
+
     def _earlier_post(self, notification: Notification) -> Json | None:
         """Receipt of the post that carries this notification's id, from channel or thread."""
         for message in self._candidates(notification):
-            payload = (message.get("metadata") or {}).get("event_payload") or {}
-            if payload.get("notification_id") == notification.notification_id:
+            if _is(message, notification, MESSAGE):
                 return _receipt(notification.target, message["ts"], message.get("thread_ts"))
         return None
 
@@ -163,51 +248,62 @@ class SlackSender:
                 raise
             return self._post_to(notification, message, None)
 
-    def _post_to(self, notification: Notification, message: Message, thread: str | None) -> Json:
+    def _post_to(
+        self,
+        notification: Notification,
+        message: Message,
+        thread: str | None,
+        *,
+        part: str = MESSAGE,
+        broadcast: bool = True,
+    ) -> Json:
         ids = {
             "notification_id": notification.notification_id,
             "group_id": notification.group_id,
+            "part": part,
         }
+        self._keep_apart(notification.target)
         answer = self._client.chat_postMessage(
             channel=notification.target,
             text=message.text,
             blocks=list(message.blocks),
             metadata={"event_type": EVENT_TYPE, "event_payload": ids},
             thread_ts=thread,
-            # What is told in the thread is seen in the channel too.
-            reply_broadcast=True if thread else None,
+            # What replaces a message, and a reminder, is seen in the channel too.
+            reply_broadcast=True if thread and broadcast else None,
             unfurl_links=False,
             unfurl_media=False,
         )
         return _receipt(_said(answer, "channel"), _said(answer, "ts"), thread)
 
     def _attach(
-        self, notification: Notification, message: Message, picture: bytes, out: _Out
+        self,
+        notification: Notification,
+        notice: AlertNotice,
+        picture: bytes,
+        out: _Out,
+        there: list[dict[str, Any]],
     ) -> None:
-        channel = str(out.receipt["channel"])
-        thread = str(out.receipt.get("thread_ts") or out.receipt["ts"])
         name = picture_name(notification.notification_id)
-        if out.found and self._is_shared(channel, thread, name):
+        files = (one for message in there for one in message.get("files") or ())
+        if any(one.get("name") == name for one in files):
             return
+        channel = str(out.receipt["channel"])
+        self._keep_apart(channel)
         self._client.files_upload_v2(
             file=picture,
             filename=name,
             title="Reliability: claimed probability against observed frequency",
-            alt_txt=f"Reliability picture. {message.text}"[:1000],
+            alt_txt=f"Reliability picture. {headline(notice).plain}"[:1000],
             channel=channel,
-            thread_ts=thread,
+            thread_ts=str(out.receipt.get("thread_ts") or out.receipt["ts"]),
         )
 
-    def _is_shared(self, channel: str, thread: str, name: str) -> bool:
-        """Whether an earlier attempt has put the picture there; no where one may not look."""
-        try:
-            messages = self._thread(channel, thread)
-        except SlackApiError as error:
-            if isinstance(_outcome(error), Retry):
-                raise
-            return False
-        files = (one for message in messages for one in message.get("files") or ())
-        return any(one.get("name") == name for one in files)
+
+def _is(message: dict[str, Any], notification: Notification, part: str) -> bool:
+    payload = (message.get("metadata") or {}).get("event_payload") or {}
+    same = payload.get("notification_id") == notification.notification_id
+    return same and payload.get("part", MESSAGE) == part
 
 
 def _receipt(channel: str, ts: str, thread_ts: str | None) -> Json:
@@ -222,13 +318,13 @@ def _said(answer: SlackResponse, key: str) -> str:
     return value
 
 
-def _without_picture(outcome: Retry | Rejected, out: _Out) -> Outcome:
-    """Outcome of a picture that failed, while its message is out."""
+def _without_thread(outcome: Retry | Rejected, out: _Out) -> Outcome:
+    """Outcome of a thread that failed, while the message is out."""
     if isinstance(outcome, Retry):
         return replace(
-            outcome, why=f"message is out; its picture: {outcome.why}", receipt=out.receipt
+            outcome, why=f"message is out; its thread: {outcome.why}", receipt=out.receipt
         )
-    missing = f"delivered without its picture: {outcome.why}"
+    missing = f"delivered, but not all of its thread: {outcome.why}"
     return Delivered(out.receipt, f"{out.detail}; {missing}" if out.detail else missing)
 
 
@@ -259,4 +355,4 @@ def _refusal(response: SlackResponse) -> Retry | Rejected:
 
 def _retry_after(headers: dict[str, str]) -> timedelta:
     said = next((value for key, value in headers.items() if key.lower() == "retry-after"), "")
-    return timedelta(seconds=int(said)) if said.isdigit() else UNKNOWN_RETRY_AFTER
+    return retry_after(said, datetime.now(UTC))

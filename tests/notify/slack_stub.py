@@ -15,7 +15,7 @@ import argparse
 import itertools
 import json
 import threading
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -56,6 +56,7 @@ class Fault:
     retry_after_s: int = 1
     error: str = ""
     status: int = 500
+    more: Json = field(default_factory=dict)
 
 
 class ApiError(Exception):
@@ -239,8 +240,24 @@ def _wrong(block: Json) -> list[str]:
             return _too_long(text, SECTION_LIMIT)
         case {"type": "context", "elements": [*elements]} if 0 < len(elements) <= 10:
             return [fault for one in elements for fault in _too_long(one["text"], SECTION_LIMIT)]
+        case {"type": "actions", "elements": [*buttons]} if 0 < len(buttons) <= 25:
+            return [fault for one in buttons for fault in _wrong_button(one)]
         case _:
             return [f"unsupported block: {json.dumps(block)[:80]}"]
+
+
+def _wrong_button(one: Json) -> list[str]:
+    match one:
+        case {
+            "type": "button",
+            "action_id": str(action),
+            "text": {"type": "plain_text", "text": str(text)},
+        }:
+            faults = _too_long(text, 75) + _too_long(action, 255)
+            faults += _too_long(one["value"], 2000) if "value" in one else []
+            return faults + (_too_long(one["url"], 3000) if "url" in one else [])
+        case _:
+            return [f"not a button: {json.dumps(one)[:80]}"]
 
 
 def _too_long(text: str, limit: int) -> list[str]:
@@ -318,7 +335,7 @@ class _Handler(BaseHTTPRequestHandler):
             case FaultKind.SERVER_ERROR:
                 self._send(fault.status, b"<html>upstream is unwell</html>", "text/html", {})
             case FaultKind.API_ERROR:
-                self._answer(200, {"ok": False, "error": fault.error})
+                self._answer(200, {"ok": False, "error": fault.error, **fault.more})
             case FaultKind.SILENT_AFTER_EFFECT:
                 assert answer
                 self.server.closing.wait(30)
@@ -376,6 +393,21 @@ class SlackStub:
     def posted(self, channel: str = CHANNEL) -> list[Json]:
         """Messages in the channel and its threads, oldest first, without file shares."""
         return [message for message in self.state.messages[channel] if "files" not in message]
+
+    def parents(self, channel: str = CHANNEL) -> list[Json]:
+        """Messages in the channel itself."""
+        return [message for message in self.posted(channel) if "thread_ts" not in message]
+
+    def replies(self, channel: str = CHANNEL) -> list[Json]:
+        """Messages in threads."""
+        return [message for message in self.posted(channel) if "thread_ts" in message]
+
+    def doubled(self, channel: str = CHANNEL) -> list[str]:
+        """What stands there twice: parts of a notification by their metadata, files by name."""
+        payloads = [m["metadata"]["event_payload"] for m in self.posted(channel) if "metadata" in m]
+        ids = [f"{one['notification_id']} {one['part']}" for one in payloads]
+        ids += [file["name"] for message in self.shared(channel) for file in message["files"]]
+        return sorted(one for one, times in Counter(ids).items() if times > 1)
 
     def shared(self, channel: str = CHANNEL) -> list[Json]:
         """Messages that share a file."""

@@ -22,16 +22,16 @@ from monitor.notify.dispatch import deliver
 from monitor.notify.slack import SlackSender
 from tests.notify import verdict_samples as samples
 from tests.notify.memory_outbox import POSTED_AT, MemoryOutbox, notification
-from tests.notify.slack_stub import TOKEN, Fault, FaultKind, SlackStub
+from tests.notify.slack_stub import TOKEN, Fault, FaultKind, Json, SlackStub
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
     from pathlib import Path
 
+    from monitor.core.notices import AlertNotice
     from monitor.core.verdicts import Verdict
     from monitor.notify.dispatch import Sender
-    from monitor.notify.messages import Message
 
 DELIVERED, RETRY, REJECTED = list(AttemptOutcome)[:3]
 FIRED = notification(samples.fired())
@@ -54,7 +54,19 @@ def no_picture(_verdict: Verdict) -> bytes:
 
 
 def by_slack(stub: SlackStub) -> dict[str, Sender]:
-    return {"slack": SlackSender(TOKEN, stub.api_url, timeout_s=1)}
+    return {"slack": SlackSender(TOKEN, stub.api_url, timeout_s=1, apart_s=0)}
+
+
+def told(stub: SlackStub) -> tuple[Json, Json]:
+    """The one message, edited to its end, and the last reply in its thread; nothing is there twice.
+
+    The thread holds the details and what was said of the end.
+    """
+    (parent,) = stub.parents()
+    _, last = stub.replies()
+    assert parent["text"].startswith("Resolved")
+    assert stub.doubled() == []
+    return parent, last
 
 
 def run(
@@ -78,7 +90,7 @@ def test_beginning_and_end_are_told_once_in_one_thread(slack: SlackStub) -> None
     outbox = MemoryOutbox([FIRED, RESOLVED])
     for k in range(4):
         deliver(outbox, by_slack(slack), NOW + timedelta(hours=k), picture)
-    first, last = slack.posted()
+    first, last = told(slack)
     assert last["thread_ts"] == first["ts"]
     assert [share["thread_ts"] for share in slack.shared()] == [first["ts"]]
     for row in (FIRED, RESOLVED):
@@ -90,7 +102,7 @@ def test_what_was_done_is_returned(slack: SlackStub) -> None:
     assert done.notification == FIRED
     assert done.attempt.outcome is DELIVERED
     assert done.attempt.receipt is not None
-    assert done.attempt.receipt["ts"] == slack.posted()[0]["ts"]
+    assert done.attempt.receipt["ts"] == slack.parents()[0]["ts"]
 
 
 @pytest.mark.parametrize(
@@ -106,7 +118,7 @@ def test_whatever_fails_twice_is_delivered_once_in_the_end(
     outbox = MemoryOutbox([FIRED, RESOLVED])
     slack.fail("chat.postMessage", *faults)
     run(outbox, by_slack(slack))
-    first, last = slack.posted()
+    first, last = told(slack)
     assert last["thread_ts"] == first["ts"]
     assert len(slack.shared()) == 1
     for row in (FIRED, RESOLVED):
@@ -116,6 +128,7 @@ def test_whatever_fails_twice_is_delivered_once_in_the_end(
 STEPS = [
     ("conversations.history", "before the look"),
     ("chat.postMessage", "before the post"),
+    ("chat.update", "before the edit"),
     ("files.getUploadURLExternal", "before the upload"),
     ("files.completeUploadExternal", "before the share"),
     ("record", "before the record"),
@@ -130,7 +143,7 @@ class Killing(SlackSender):
     """A sender whose process dies when it is about to call one method, a number of times."""
 
     def __init__(self, stub: SlackStub, method: str, times: int) -> None:
-        super().__init__(TOKEN, stub.api_url, timeout_s=1)
+        super().__init__(TOKEN, stub.api_url, timeout_s=1, apart_s=0)
         call = self._client.api_call
         lives = iter(range(times))
 
@@ -169,7 +182,7 @@ def test_a_process_killed_at_any_step_loses_and_doubles_nothing(
         except KilledError:
             died += 1
     assert died == times
-    first, last = slack.posted()
+    first, last = told(slack)
     assert last["thread_ts"] == first["ts"]
     assert len(slack.shared()) == 1
     for row in (FIRED, RESOLVED):
@@ -186,7 +199,7 @@ def test_an_outage_ends_in_a_dead_letter_with_its_reason_and_lets_the_end_pass(
     assert [outcome for outcome, _ in outcomes] == [RETRY] * (LAST_ATTEMPT - 1) + [REJECTED]
     assert outcomes[-1][1] == "given up after 20 attempts; the last one: Slack is unwell: HTTP 500"
     deliver(outbox, by_slack(slack), NOW + timedelta(days=2), picture)
-    (post,) = slack.posted()
+    (post,) = slack.parents()
     assert post["text"].startswith("Resolved")
 
 
@@ -209,15 +222,9 @@ def test_a_picture_that_never_succeeds_is_given_up_and_its_message_is_delivered_
     assert outcomes[-1][0] is DELIVERED
     assert outcomes[-1][1].startswith("delivered without its picture: message is out")
     assert len(outcomes) == LAST_ATTEMPT
-    assert [post["text"].split(":")[0] for post in slack.posted()] == [
-        "Calibration drift",
-        "Resolved",
-    ]
-    # The end did not wait for the picture.
-    assert (
-        outbox.attempts[RESOLVED.notification_id][0][0]
-        == outbox.attempts[FIRED.notification_id][1][0]
-    )
+    assert [post["text"].split(":")[0] for post in slack.parents()] == ["Resolved"]
+    assert slack.doubled() == []
+    assert outbox.attempts[RESOLVED.notification_id][0][0] == NOW, "it waited for no picture"
 
 
 def test_a_picture_that_cannot_be_drawn_leaves_the_message_delivered(slack: SlackStub) -> None:
@@ -226,7 +233,7 @@ def test_a_picture_that_cannot_be_drawn_leaves_the_message_delivered(slack: Slac
     assert outbox.outcomes(FIRED.notification_id) == [
         (DELIVERED, "delivered without its picture: no bin holds a label")
     ]
-    assert len(slack.posted()) == 1
+    assert len(slack.parents()) == 1
 
 
 def other(row: Notification, name: str, target: str | None = None) -> Notification:
@@ -249,8 +256,8 @@ def test_a_receiver_that_asks_for_patience_is_left_alone_and_the_others_are_not(
     ]
     assert done[0].attempt.next_attempt_at == NOW + timedelta(seconds=60)
     run(outbox, by_slack(slack))
-    assert len(slack.posted()) == 2
-    assert len(slack.posted(elsewhere)) == 1
+    assert len(slack.parents()) == 2
+    assert len(slack.parents(elsewhere)) == 1
 
 
 def test_an_unreadable_payload_is_a_dead_letter_and_holds_up_nothing(slack: SlackStub) -> None:
@@ -276,11 +283,15 @@ def test_a_route_without_a_receiver_waits_for_one(slack: SlackStub) -> None:
 class Faulty:
     """A sender with a bug."""
 
-    def send(self, notification: Notification, message: Message, picture: bytes | None) -> Outcome:
+    pictured = True
+
+    def send(
+        self, notification: Notification, notice: AlertNotice, picture: bytes | None
+    ) -> Outcome:
         if notification.notification_id == "unlucky":
             msg = f"cannot cope with {picture!r}"
             raise LookupError(msg)
-        return Delivered({"said": message.text})
+        return Delivered({"said": notice.what})
 
 
 def test_a_fault_of_our_own_is_recorded_and_holds_up_nothing() -> None:
@@ -297,6 +308,6 @@ def test_every_route_gets_its_own_copy(slack: SlackStub, tmp_path: Path) -> None
     here = notification(samples.fired(), route="console", target="")
     senders = by_slack(slack) | {"console": ConsoleSender(stream, tmp_path)}
     run(MemoryOutbox([FIRED, here]), senders)
-    assert len(slack.posted()) == 1
+    assert len(slack.parents()) == 1
     assert stream.getvalue().count("Calibration drift: fraud v7 is overconfident") == 1
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [PNG]

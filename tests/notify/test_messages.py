@@ -63,7 +63,7 @@ What to do: apply this recalibrator: Platt, repaired logit = 0.560 × logit(scor
 On 1,150 held-out labels ECE goes from 0.094 to 0.021; ranking untouched \
 (AUROC 0.781 before, 0.781 after).
 Runbook: https://runbooks.example.com/fraud?tab=drift&v=7
-Evidence: evaluation 4711 · episode c1360d5c8bf0af55102ef9140258a446"""  # noqa: RUF001  # the times sign
+warning · evidence evaluation 4711 · group 60d488dd25347715fdc385f21723a0b6"""  # noqa: RUF001  # the times sign
 
 RESOLVED = """\
 Resolved: fraud v7 is as honest as in its baseline again
@@ -75,7 +75,7 @@ Behind it: 2,100 labels, 93% of the predictions made 11 Mar 2026, 00:00 UTC to \
 What to do: if a recalibrator was put in for this, check that it is still wanted; \
 if nothing was done, find out what came and went.
 Runbook: https://runbooks.example.com/fraud?tab=drift&v=7
-Evidence: evaluation 4890 · episode c1360d5c8bf0af55102ef9140258a446"""
+warning · evidence evaluation 4890 · group 60d488dd25347715fdc385f21723a0b6"""
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from monitor.core.episodes import (
     episode_id,
     group_id,
 )
-from monitor.core.notices import AlertNotice, RecentChange
+from monitor.core.notices import Ack, AlertNotice, RecentChange
 from monitor.core.verdicts import (
     BinEstimate,
     Cause,
@@ -219,4 +219,44 @@ def resolved(verdict: Verdict = OK) -> AlertNotice:
         what="back to its baseline: resolved",
         resolved_at=NOW + timedelta(days=6),
         evidence_id="evaluation 4890",
+    )
+
+
+def changed() -> AlertNotice:
+    """Notice that someone took the group of `fired` on."""
+    return replace(
+        fired(),
+        kind=AlertKind.CHANGED,
+        ack=Ack("ana", "looking at the feature store", NOW + timedelta(minutes=5)),
+        what="acked by ana: looking at the feature store",
+    )
+
+
+def reminded() -> AlertNotice:
+    """Notice that the group of `fired` still fires."""
+    return replace(fired(), kind=AlertKind.REMINDED, what="still firing: a reminder")
+
+
+def grouped(n: int = 3, severity: Severity = Severity.CRITICAL) -> AlertNotice:
+    """Notice of so many segments of one broken model, for a team, after a deploy."""
+    members = [
+        replace(
+            member(severity=severity if k == 0 else Severity.WARNING),
+            series=replace(SERIES, segment=f"country={name}"),
+            episode_id=episode_id(replace(SERIES, segment=f"country={name}"), NOW),
+            shift=0.062 - 0.01 * k / n,
+        )
+        for k, name in enumerate(f"C{k}" for k in range(n))
+    ]
+    worst = replace(DRIFTED, series=members[0].series)
+    return replace(
+        fired(worst),
+        members=tuple(members),
+        severity=severity,
+        team="payments",
+        group_id=group_id("payments", SERIES.model, NOW),
+        recent_change=RecentChange(
+            "deploy", "7", "new feature store", NOW - timedelta(days=7, hours=3)
+        ),
+        url="https://calmon.example.com/groups/60d488dd",
     )
