@@ -22,7 +22,7 @@ from pydantic import (
 )
 
 from monitor.config.problems import Problem, nearest, printable
-from monitor.config.values import WebAddress  # noqa: TC001  # pydantic, as above
+from monitor.config.values import WebAddress, receiver_name, web_address
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -66,6 +66,23 @@ def _token(text: str) -> SecretStr:
         message = "no token; it holds spaces or characters that no token has"
         raise ValueError(message)
     return SecretStr(text)
+
+
+def _heartbeat(text: str) -> SecretStr:
+    return SecretStr(web_address(text))
+
+
+def _secrets(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    secrets: dict[str, SecretStr] = {}
+    for part in value.split(","):
+        name, equals, secret = part.strip().partition("=")
+        if not equals or not secret or name in secrets:
+            message = "no list of secrets; write name=secret, with commas between, each name once"
+            raise ValueError(message)
+        secrets[receiver_name(name)] = _token(secret)
+    return secrets
 
 
 def _readable_file(path: Path) -> Path:
@@ -140,6 +157,27 @@ class Connections(BaseModel):
         None,
         description="Address of Slack's Web API, for proxies and tests.",
         examples=["https://slack.com/api/"],
+    )
+    slack_app_token: Annotated[SecretStr, BeforeValidator(_token)] | None = Field(
+        None,
+        description="Slack app-level token: answers of buttons come by Socket Mode.",
+        examples=["xapp-0000"],
+    )
+    slack_signing_secret: Annotated[SecretStr, BeforeValidator(_token)] | None = Field(
+        None,
+        description="Slack signing secret: answers of buttons come by HTTP, on `http.address`.",
+        examples=["8f742231b10e8888abcd99yyyzzz85a5"],
+    )
+    receiver_secrets: Annotated[dict[str, SecretStr], BeforeValidator(_secrets)] = Field(
+        {},
+        description="PagerDuty routing keys, webhook secrets and Alertmanager bearer tokens of "
+        "`routing.receivers`, as name=secret with commas between.",
+        examples=["pager=0123abcd,hook=whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"],
+    )
+    heartbeat_url: Annotated[SecretStr, BeforeValidator(_heartbeat)] | None = Field(
+        None,
+        description="Address that is asked for after every tick, for a dead-man's switch.",
+        examples=["https://hc-ping.com/8f742231-b10e-8888-abcd-99yyyzzz85a5"],
     )
     pictures_dir: Path | None = Field(
         None, description="Folder that reliability pictures are written to.", examples=["pictures"]

@@ -10,11 +10,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, Field
 
 from monitor.config.decision_keys import DecisionKeys
-from monitor.config.sections import Keys
-from monitor.config.sections import key as _key
+from monitor.config.routing_keys import ReceiverKeys, RoutingKeys, RuleKeys, SlackKeys
+from monitor.config.sections import SECTION, Keys, key
 from monitor.config.times import parse_span
 from monitor.config.values import (
     BudgetWords,
@@ -52,22 +52,14 @@ MOST_LABELS = 1_000_000_000
 DEFAULT = Policy()
 
 
-def _absent_is_empty(value: Any) -> Any:  # noqa: ANN401  # a validator sees whatever YAML held
-    """`models:` with every line under it commented out is an empty mapping, not a fault."""
-    return {} if value is None else value
-
-
-_SECTION = BeforeValidator(_absent_is_empty)
-
-
 class TopicKeys(Keys):
     """Names of the Kafka topics."""
 
-    predictions: TopicName = _key(
+    predictions: TopicName = key(
         "predictions", "Topic of the prediction events.", example="scores.v2"
     )
-    labels: TopicName = _key("labels", "Topic of the label events.", example="outcomes")
-    changes: TopicName = _key(
+    labels: TopicName = key("labels", "Topic of the label events.", example="outcomes")
+    changes: TopicName = key(
         "changes",
         "Topic of change events: new version, data or feature change, deploy.",
         example="ml-changes",
@@ -77,34 +69,34 @@ class TopicKeys(Keys):
 class IngestKeys(Keys):
     """How events are read from Kafka."""
 
-    group: Name = _key(
+    group: Name = key(
         "calmon", "Kafka consumer group; the workers of one monitor share it.", example="calmon-eu"
     )
-    start_from: Literal["earliest", "latest"] = _key(
+    start_from: Literal["earliest", "latest"] = key(
         "earliest",
         "Where a partition is begun that has no stored offset yet.",
         example="latest",
     )
-    max_future_skew: Span = _key(
+    max_future_skew: Span = key(
         parse_span("5m"),
         "How far an event's time may lie ahead of the wall clock; beyond it, it is a dead letter.",
         example="30s",
     )
-    batch_events: int = _key(
+    batch_events: int = key(
         20_000, "Most events of one transaction.", example="5000", ge=1, le=200_000
     )
-    flush_every: PositiveSpan = _key(
+    flush_every: PositiveSpan = key(
         parse_span("2s"),
         "Longest time until counts of a batch are written as a delta.",
         example="10s",
     )
-    session_timeout: SessionSpan = _key(
+    session_timeout: SessionSpan = key(
         parse_span("15s"),
         "How long a killed worker keeps its partitions from the others; 1s to 5m, and within what "
         "the brokers allow.",
         example="45s",
     )
-    on_lost_messages: Literal["stop", "record_gap"] = _key(
+    on_lost_messages: Literal["stop", "record_gap"] = key(
         "stop",
         "What to do when Kafka deleted messages before they were counted: stop with an error, or "
         "write the gap to the database and go on.",
@@ -115,46 +107,29 @@ class IngestKeys(Keys):
 class HttpKeys(Keys):
     """Where metrics and health are served."""
 
-    address: ListeningAddress | None = _key(
+    address: ListeningAddress | None = key(
         None,
         "IP address and port of /metrics, /livez and /readyz; without one there is no server.",
         example="127.0.0.1:8420",
     )
 
 
-class SlackKeys(Keys):
-    """Where Slack alerts go."""
-
-    channel: Channel | None = _key(
-        None,
-        "Id of the channel for the alerts of every model whose policy names none; "
-        "needed for these with CALMON_SLACK_TOKEN.",
-        example="C0123ABCDEF",
-    )
-
-
-class RoutingKeys(Keys):
-    """Where alerts go; the tokens stand in the environment."""
-
-    slack: Annotated[SlackKeys, _SECTION] = SlackKeys()
-
-
 class FleetKeys(Keys):
     """One budget of false alarms over all series."""
 
-    false_alarms: BudgetWords | None = _key(
+    false_alarms: BudgetWords | None = key(
         None,
         "How many false alarms all series together may raise, in words; their thresholds follow "
         "from it and their traffic. Without it each model's `alarm_at` holds.",
         example="at most one false page a month over the whole fleet",
     )
-    rule: Literal["thresholds", "e_d_bh"] = _key(
+    rule: Literal["thresholds", "e_d_bh"] = key(
         "thresholds",
         "What names a series: its own threshold, or also e-d-BH, by which series that move "
         "together are named earlier.",
         example="e_d_bh",
     )
-    weights: dict[Name, Weight] = _key(
+    weights: dict[Name, Weight] = key(
         {},
         "Part of the budget that each series of a model has, against 1 for the others.",
         example="{fraud: 3}",
@@ -169,7 +144,7 @@ class FirstLabelsKeys(Keys):
         description="The first whole cohorts of a version that together hold `labels` labels.",
         examples=["first_labels"],
     )
-    labels: int = _key(
+    labels: int = key(
         FirstLabels().labels,
         "Labels that the baseline must hold.",
         example="5000",
@@ -216,23 +191,23 @@ class AlertKeys(Keys):
         "false alarms needs none.",
         examples=["1d"],
     )
-    keep_firing_for: Span = _key(
+    keep_firing_for: Span = key(
         DEFAULT.alerts.keep_firing_for,
         "How long a series must be ok again before its alert is resolved.",
         example="2d",
     )
-    no_data_after: Span | None = _key(
+    no_data_after: Span | None = key(
         DEFAULT.alerts.no_data_after,
         "How long there may be no predictions, or no labels, before that is an alert of its own, "
         "from when the verdict first says so; null: never.",
         example="1d",
     )
-    remind_every: PositiveSpan | None = _key(
+    remind_every: PositiveSpan | None = key(
         DEFAULT.alerts.remind_every,
         "How often what still fires is told again; null: never.",
         example="1w",
     )
-    critical_at: float | None = _key(
+    critical_at: float | None = key(
         DEFAULT.alerts.critical_at,
         "Size of the effect, as mean shift of probability, from which an alert is critical; null: "
         "never. An improvement is never critical.",
@@ -240,18 +215,18 @@ class AlertKeys(Keys):
         gt=0,
         lt=1,
     )
-    flapping: Span = _key(
+    flapping: Span = key(
         DEFAULT.alerts.flapping,
         "A series that drifts again within this span after its alert ended continues that alert, "
         "and must then be ok for as long before it is resolved again.",
         example="2w",
     )
-    team: Name | None = _key(
+    team: Name | None = key(
         DEFAULT.alerts.team,
         "Team that answers for the model's alerts.",
         example="risk",
     )
-    maintenance: Annotated[tuple[Window, ...], Field(strict=False)] = _key(
+    maintenance: Annotated[tuple[Window, ...], Field(strict=False)] = key(
         DEFAULT.alerts.maintenance,
         "Windows of event time, in UTC, in which no alert begins and nobody is reminded: once, or "
         "every week.",
@@ -266,68 +241,68 @@ class AlertKeys(Keys):
 class PolicyKeys(Keys):
     """How one model is counted and judged; a model's keys override those of `defaults`."""
 
-    pane: PaneSpan = _key(
+    pane: PaneSpan = key(
         DEFAULT.pane,
         "Slice of prediction time that is counted and kept; at least 1m, a part of a day or days.",
         example="15m",
     )
-    cohort: PositiveSpan = _key(
+    cohort: PositiveSpan = key(
         DEFAULT.cohort,
         "Natural unit of wobble, fed to the detector whole; a whole multiple of `pane`.",
         example="1d",
     )
-    label_horizon: PositiveSpan = _key(
+    label_horizon: PositiveSpan = key(
         DEFAULT.label_horizon,
         "Age at which a prediction's label must have come to be judged.",
         example="30d",
     )
-    correction_horizon: PositiveSpan = _key(
+    correction_horizon: PositiveSpan = key(
         DEFAULT.correction_horizon,
         "Age until which late and corrected labels still change the counts; "
         "at least `label_horizon`.",
         example="180d",
     )
-    unlabelled: Annotated[Unlabelled, Field(strict=False)] = _key(
+    unlabelled: Annotated[Unlabelled, Field(strict=False)] = key(
         DEFAULT.unlabelled,
         "What a prediction without a label at `label_horizon` is: left out, or a 0 where positives "
         "alone are reported.",
         example="negative",
     )
-    window: PositiveSpan = _key(
+    window: PositiveSpan = key(
         DEFAULT.window,
         "Span of the newest cohorts that metrics are shown for; at least `cohort`.",
         example="2w",
     )
-    cadence: Annotated[Cadence, Field(strict=False)] = _key(
+    cadence: Annotated[Cadence, Field(strict=False)] = key(
         DEFAULT.cadence, "How often the model is judged.", example="daily"
     )
-    baseline: Annotated[BaselineKeys, Field(discriminator="rule")] = _key(
+    baseline: Annotated[BaselineKeys, Field(discriminator="rule")] = key(
         FirstLabelsKeys.model_validate({"from": "first_labels"}),
         "What the window is compared with, for each model version; the block is overridden whole.",
         example="{from: first_labels, labels: 5000}",
     )
-    tolerance: float = _key(
+    tolerance: float = key(
         DEFAULT.tolerance,
         "Smallest change of calibration worth an alert, as mean shift of probability.",
         example="0.05",
         gt=0,
         lt=1,
     )
-    min_labels: int = _key(
+    min_labels: int = key(
         DEFAULT.min_labels,
         "Labels that the window must hold for a verdict.",
         example="500",
         ge=50,
         le=MOST_LABELS,
     )
-    min_coverage: float = _key(
+    min_coverage: float = key(
         DEFAULT.min_coverage,
         "Share of predictions that must have a label for a verdict.",
         example="0.5",
         ge=0,
         le=1,
     )
-    alarm_at: float = _key(
+    alarm_at: float = key(
         DEFAULT.alarm_at,
         "The detector's threshold: mean number of labels to a false alarm, at least. With "
         "`fleet.false_alarms` only a model that is to keep its own has one.",
@@ -340,13 +315,13 @@ class PolicyKeys(Keys):
         Field(strict=False),
         AfterValidator(distinct),
         AfterValidator(some_detector),
-    ] = _key(
+    ] = key(
         DEFAULT.detectors,
         "Who looks for changes: `e_process`, `band`, `adwin`, `page_hinkley`, `kswin`. With "
         "`e_process` only it raises alerts, and the others' findings stand beside it.",
         example="[e_process, adwin]",
     )
-    wobble: Annotated[WobbleRule, Field(strict=False)] = _key(
+    wobble: Annotated[WobbleRule, Field(strict=False)] = key(
         DEFAULT.wobble,
         "What whole cohorts may do in common without a drift: wobble each by itself "
         "(`independent`), or follow a level that lives on, as with seasons (`hidden_level`: slower "
@@ -357,38 +332,36 @@ class PolicyKeys(Keys):
         tuple[Annotated[ChangeKind, Field(strict=False)], ...],
         Field(strict=False),
         AfterValidator(distinct),
-    ] = _key(
+    ] = key(
         DEFAULT.restart_on,
         "Kinds of change events (`version`, `data`, `feature`, `deploy`, `recalibration`) after "
         "which a model's baselines are collected anew.",
         example="[recalibration, data]",
     )
-    segments: Annotated[tuple[Dimension, ...], Field(strict=False), AfterValidator(distinct)] = (
-        _key(
-            DEFAULT.segments,
-            "Segment fields of the events to watch one by one, beside the whole.",
-            example="[country, device]",
-        )
+    segments: Annotated[tuple[Dimension, ...], Field(strict=False), AfterValidator(distinct)] = key(
+        DEFAULT.segments,
+        "Segment fields of the events to watch one by one, beside the whole.",
+        example="[country, device]",
     )
-    sample_rate: float = _key(
+    sample_rate: float = key(
         DEFAULT.sample_rate,
         "Share of the predictions that is counted, chosen by a hash of their id, labels with them.",
         example="0.1",
         ge=1e-6,
         le=1,
     )
-    runbook_url: WebAddress | None = _key(
+    runbook_url: WebAddress | None = key(
         DEFAULT.runbook_url,
         "Address of the runbook that alerts link to.",
         example="https://wiki.example.org/fraud",
     )
-    slack_channel: Channel | None = _key(
+    slack_channel: Channel | None = key(
         DEFAULT.slack_channel,
         "Id of the Slack channel of the model's alerts; null means `routing.slack.channel`.",
         example="C0123ABCDEF",
     )
-    alerts: Annotated[AlertKeys, _SECTION] = AlertKeys()
-    decision: DecisionKeys | None = _key(
+    alerts: Annotated[AlertKeys, SECTION] = AlertKeys()
+    decision: DecisionKeys | None = key(
         None,
         "The cutoff that hangs on the scores, and what its errors cost; the block is overridden "
         "whole, and null leaves it out.",
@@ -410,26 +383,26 @@ class PolicyKeys(Keys):
 class FileKeys(Keys):
     """The top of the file."""
 
-    topics: Annotated[TopicKeys, _SECTION] = TopicKeys()
-    auto_register: bool = _key(
+    topics: Annotated[TopicKeys, SECTION] = TopicKeys()
+    auto_register: bool = key(
         True,  # noqa: FBT003  # a default's value
         "Whether a model that is not declared is monitored under `defaults`.",
         example="false",
     )
-    clock: Literal["wall", "event"] = _key(
+    clock: Literal["wall", "event"] = key(
         "wall",
         "What `now` is: the wall clock, or the newest event time seen (demos, replays of history).",
         example="event",
     )
-    tick_every: TickSpan = _key(
+    tick_every: TickSpan = key(
         parse_span("30s"), "How often the watcher looks for what is due; 1s to 1d.", example="1m"
     )
-    ingest: Annotated[IngestKeys, _SECTION] = IngestKeys()
-    http: Annotated[HttpKeys, _SECTION] = HttpKeys()
-    routing: Annotated[RoutingKeys, _SECTION] = RoutingKeys()
-    fleet: Annotated[FleetKeys, _SECTION] = FleetKeys()
-    defaults: Annotated[PolicyKeys, _SECTION] = PolicyKeys()
-    models: Annotated[dict[Name, Annotated[PolicyKeys, _SECTION]], _SECTION] = Field(
+    ingest: Annotated[IngestKeys, SECTION] = IngestKeys()
+    http: Annotated[HttpKeys, SECTION] = HttpKeys()
+    routing: Annotated[RoutingKeys, SECTION] = RoutingKeys()
+    fleet: Annotated[FleetKeys, SECTION] = FleetKeys()
+    defaults: Annotated[PolicyKeys, SECTION] = PolicyKeys()
+    models: Annotated[dict[Name, Annotated[PolicyKeys, SECTION]], SECTION] = Field(
         default={},
         description="Declared models by name, each with the policy keys that differ.",
         examples=["{fraud: {label_horizon: 30d}}"],
@@ -443,6 +416,8 @@ SECTIONS: dict[tuple[str, ...], type[Keys]] = {
     ("http",): HttpKeys,
     ("routing",): RoutingKeys,
     ("routing", "slack"): SlackKeys,
+    ("routing", "receivers"): ReceiverKeys,
+    ("routing", "rules"): RuleKeys,
     ("fleet",): FleetKeys,
     ("defaults",): PolicyKeys,
     ("defaults", "alerts"): AlertKeys,
@@ -450,7 +425,8 @@ SECTIONS: dict[tuple[str, ...], type[Keys]] = {
     ("defaults", "baseline", "period"): PeriodKeys,
     ("defaults", "decision"): DecisionKeys,
 }
-"""Every mapping of the file by its place; models have the keys of `defaults`."""
+"""Every mapping of the file by its place; models have the keys of `defaults`, and each receiver
+and rule those of its kind."""
 
 
 def key_names(section: type[Keys]) -> tuple[str, ...]:

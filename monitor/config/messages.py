@@ -93,6 +93,8 @@ def _unknown_key(location: KeyPath) -> str:
     parent = location[:-1]
     if parent and parent[0] == "models":
         parent = ("defaults", *parent[2:])
+    if parent[:2] in {("routing", "receivers"), ("routing", "rules")}:
+        parent = parent[:2]
     here = key_names(SECTIONS[tuple(str(part) for part in parent)])
     elsewhere = [path for path, section in SECTIONS.items() if key in key_names(section)]
     if slip := nearest(key, here):

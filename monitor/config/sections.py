@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 
 class Keys(BaseModel):
@@ -22,3 +22,12 @@ class Keys(BaseModel):
 def key(default: Any, meaning: str, *, example: str, **bounds: Any) -> Any:  # noqa: ANN401  # as Field
     """A key with its default, its meaning, an example as it would be written, and bounds."""
     return Field(default=default, description=meaning, examples=[example], **bounds)
+
+
+def _absent_is_empty(value: Any) -> Any:  # noqa: ANN401  # a validator sees whatever YAML held
+    """`models:` with every line under it commented out is an empty mapping, not a fault."""
+    return {} if value is None else value
+
+
+SECTION = BeforeValidator(_absent_is_empty)
+"""Of a section that may stand there with nothing under it."""

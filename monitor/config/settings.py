@@ -17,19 +17,30 @@ from pydantic import ValidationError
 from monitor.config.document import MAX_BYTES, Document, read_document
 from monitor.config.environment import FILE, read_environment, variable
 from monitor.config.fleets import fleet_faults, fleet_of
-from monitor.config.keys import FileKeys, HttpKeys, IngestKeys, PolicyKeys, RoutingKeys, TopicKeys
+from monitor.config.keys import FileKeys, HttpKeys, IngestKeys, PolicyKeys, TopicKeys
 from monitor.config.messages import blank_value, explain, place
 from monitor.config.problems import ConfigError, KeyPath, Problem, key_text, printable, shown
+from monitor.config.routing import (
+    Route,
+    every_route,
+    missing_secrets,
+    routes_of,
+    routing_faults,
+    stray_secrets,
+    takes_every_alert,
+)
 from monitor.config.rules import RULES
 from monitor.core.policies import Policy
 from monitor.notify.channels import channel_problem
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import timedelta
     from pathlib import Path
 
     from monitor.config.environment import Connections
+    from monitor.config.routing_keys import RoutingKeys
+    from monitor.core.episodes import Severity
     from monitor.core.fleet import Fleet
 
 _ABSENT = object()
@@ -46,7 +57,8 @@ TEXT_NAME = "calmon.yaml"
 class Settings:
     """The whole configuration. `declared` holds each declared model's policy, defaults filled in.
 
-    file: path of the file read, or None when there was none and all is default.
+    file: path of the file read, or None when there was none and all is default. unready: what
+    the environment still lacks before alerts can be sent; files can be judged without.
     """
 
     file: Path | None
@@ -61,6 +73,27 @@ class Settings:
     defaults: Policy
     declared: Mapping[str, Policy]
     connections: Connections
+    unready: tuple[Problem, ...] = ()
+
+    def require_receivers(self) -> None:
+        """Raise ConfigError with what is missing before alerts can be sent, if anything is."""
+        if self.unready:
+            raise ConfigError(self.unready)
+
+    def routes(self, model: str, team: str | None, severity: Severity) -> list[Route]:
+        """Where an alert goes, at least to the console."""
+        return routes_of(self.routing, self._slack(model), model, team, severity)
+
+    def every_route(self) -> list[Route]:
+        """Everything that an alert can go to."""
+        policies = [*self.declared.values(), *([self.defaults] if self.auto_register else [])]
+        used = {policy.slack_channel or self.routing.slack.channel for policy in policies}
+        slack = used if self.connections.slack_token is not None else set()
+        return every_route(self.routing, {channel for channel in slack if channel is not None})
+
+    def _slack(self, model: str) -> str | None:
+        """Channel of a model's alerts, where there is a token to post with."""
+        return self.slack_channel_for(model) if self.connections.slack_token is not None else None
 
     def policy_for(self, model: str) -> Policy | None:
         """Policy of a model; None when it is not declared and auto_register is false."""
@@ -69,7 +102,8 @@ class Settings:
     def slack_channel_for(self, model: str) -> str | None:
         """Channel of a model's alerts: its policy's, else the routing's.
 
-        With a Slack token it is a channel id for every model that is monitored.
+        With a Slack token it is a channel id for every model that is monitored, unless a rule
+        takes every alert.
         """
         policy = self.policy_for(model)
         return (policy.slack_channel if policy else None) or self.routing.slack.channel
@@ -89,19 +123,23 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
             text = file.read(MAX_BYTES + 1).decode("utf-8-sig")
     except (OSError, ValueError) as error:
         raise ConfigError([_unreadable(path, error), *problems]) from error
-    keys, found = _check(text, printable(str(path)), connections)
-    return _settings(path, keys, connections, found + problems)
+    keys, found, unready = _check(text, printable(str(path)), connections)
+    return _settings(path, keys, connections, found + problems, unready)
 
 
 def parse(text: str, environ: Mapping[str, str] | None = None) -> Settings:
     """Settings of a YAML text; problems call it `calmon.yaml`. Raises ConfigError."""
     connections, problems = read_environment(environ or {})
-    keys, found = _check(text, TEXT_NAME, connections)
-    return _settings(None, keys, connections, found + problems)
+    keys, found, unready = _check(text, TEXT_NAME, connections)
+    return _settings(None, keys, connections, found + problems, unready)
 
 
 def _settings(
-    file: Path | None, keys: FileKeys, connections: Connections, problems: list[Problem]
+    file: Path | None,
+    keys: FileKeys,
+    connections: Connections,
+    problems: list[Problem],
+    unready: Sequence[Problem] = (),
 ) -> Settings:
     if problems:
         raise ConfigError(problems)
@@ -119,6 +157,7 @@ def _settings(
         defaults=defaults,
         declared=MappingProxyType({name: own.over(defaults) for name, own in keys.models.items()}),
         connections=connections,
+        unready=(*unready, *stray_secrets(keys.routing, connections)),
     )
 
 
@@ -131,19 +170,30 @@ def _unreadable(path: Path, error: OSError | ValueError) -> Problem:
     return Problem(printable(str(path)), None, "", message)
 
 
-def _check(text: str, file: str, connections: Connections) -> tuple[FileKeys, list[Problem]]:
-    """The keys that are sound, and a problem for each that is not, in the order of the lines."""
+def _check(
+    text: str, file: str, connections: Connections
+) -> tuple[FileKeys, list[Problem], list[Problem]]:
+    """The keys that are sound, a problem for each that is not, in the order of the lines.
+
+    And what the environment lacks before alerts can be sent.
+    """
     document = read_document(text)
     keys, faults = _validated(document)
     faulty = {fault.path for fault in document.faults if fault.path} | set(faults)
     faults |= _same_topics(keys, faulty) | _broken_rules(keys, faulty)
-    faults |= {p: m for p, m in fleet_faults(keys).items() if not _touched(p, faulty)}
+    compared = fleet_faults(keys) | routing_faults(keys.routing)
+    faults |= {p: m for p, m in compared.items() if not _touched(p, faulty)}
     if connections.slack_token is not None:
         faults |= _channel_faults(keys, faulty)
     found = [(fault.line, fault.path, fault.message) for fault in document.faults]
     found += [(document.line(path), path, message) for path, message in faults.items()]
     found.sort(key=lambda fault: fault[0] or 0)
-    return keys, [Problem(file, line, key_text(path), message) for line, path, message in found]
+    lacking = [
+        Problem(file, document.line(path), key_text(path), message)
+        for path, message in missing_secrets(keys.routing, connections)
+    ]
+    problems = [Problem(file, line, key_text(path), message) for line, path, message in found]
+    return keys, problems, lacking
 
 
 def _validated(document: Document) -> tuple[FileKeys, dict[KeyPath, str]]:
@@ -241,10 +291,11 @@ def _channel_faults(keys: FileKeys, faulty: set[KeyPath]) -> dict[KeyPath, str]:
         for path in faulty
     )
     missing = keys.routing.slack.channel is None and None in _policy_channels(keys)
+    missing = missing and not takes_every_alert(keys.routing)
     if missing and not unsure and not _touched(_CHANNEL, faulty):
         found[_CHANNEL] = (
             f"is missing, but {variable('slack_token')} is set; give the id of the channel "
-            "for alerts, as C0123ABCDEF, or unset the token"
+            "for alerts, as C0123ABCDEF, or a rule with nothing but `to`, or unset the token"
         )
     return found
 

@@ -24,6 +24,7 @@ _DAY: Final = timedelta(days=1)
 _MINUTE: Final = timedelta(minutes=1)
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 _CHANNEL_NAME = re.compile(r"#[^\s#,]{1,80}")
+_RECEIVER = re.compile(r"[A-Za-z0-9_-]{1,40}")
 _LONGEST_NAME = 200
 _ROUND_PANES = [
     *(timedelta(minutes=minutes) for minutes in range(1, 60) if 1440 % minutes == 0),
@@ -107,6 +108,22 @@ def some_detector(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
+def receiver_name(text: str) -> str:
+    """The text, if it can stand for a receiver, also before `=` in a list of secrets."""
+    if not _RECEIVER.fullmatch(text):
+        message = f"{shown(text)} is no receiver's name; use 1 to 40 of A-Z a-z 0-9 _ -"
+        raise ValueError(message)
+    return text
+
+
+def some_receiver(names: tuple[str, ...]) -> tuple[str, ...]:
+    """The names, if there is one."""
+    if not names:
+        message = "the list is empty, so nobody would be told; name a receiver, or remove the rule"
+        raise ValueError(message)
+    return names
+
+
 def topic_name(text: str) -> str:
     """The text, if Kafka takes it as a topic's name."""
     if not _TOPIC.fullmatch(text) or text in {".", ".."}:
@@ -174,6 +191,7 @@ SessionSpan = Annotated[timedelta, BeforeValidator(parse_span), AfterValidator(s
 Moment = Annotated[datetime, BeforeValidator(parse_moment)]
 Name = Annotated[str, AfterValidator(name)]
 Dimension = Annotated[str, AfterValidator(segment_dimension)]
+ReceiverName = Annotated[str, AfterValidator(receiver_name)]
 TopicName = Annotated[str, AfterValidator(topic_name)]
 WebAddress = Annotated[str, AfterValidator(web_address)]
 ListeningAddress = Annotated[str, AfterValidator(listening_address)]

@@ -99,7 +99,7 @@ def _variables() -> list[str]:
     rows: list[str] = []
     for name, field in Connections.model_fields.items():
         (example,) = cast("list[str]", field.examples)
-        default = "" if field.default is None else f"`{field.default}`"
+        default = f"`{field.default}`" if field.default else ""
         cells = (f"`{variable(name)}`", default, str(field.description), f"`{example}`")
         rows.append("| " + " | ".join(cells) + " |")
     return rows
@@ -134,6 +134,11 @@ def test_the_page_has_no_other_row() -> None:
 @pytest.mark.parametrize("place", SECTIONS, ids=lambda place: ".".join(place) or "top")
 def test_the_examples_of_the_keys_are_sound(place: tuple[str, ...]) -> None:
     text = _examples(SECTIONS[place])
+    if place == ("routing", "receivers"):
+        text = f"{{receivers: {{hook: {text}}}, rules: [{{to: [hook]}}]}}"
+        place = ("routing",)
+    if place == ("routing", "rules"):
+        text = f"[{text}]"
     for name in reversed([part for part in place if part not in {"first_labels", "period"}]):
         text = f"{{{name}: {text}}}"
     assert parse(text) is not None
@@ -147,7 +152,10 @@ def test_the_examples_of_the_variables_are_sound(tmp_path: Path) -> None:
         for name, field in Connections.model_fields.items()
     }
     environ["CALMON_KAFKA_SSL_CAFILE"] = str(cafile)
-    text = "routing: {slack: {channel: C0123ABCDEF}}"
+    receivers = "{pager: {kind: pagerduty}, hook: {kind: webhook, url: 'https://example.org'}}"
+    rules = "[{to: [pager, hook]}]"
+    text = f"routing: {{slack: {{channel: C0123ABCDEF}}, receivers: {receivers}, rules: {rules}}}"
+    assert parse(text, environ).unready == ()
     assert parse(text, environ).connections.model_fields_set == set(Connections.model_fields)
 
 
