@@ -17,6 +17,7 @@ from rich.console import Console
 
 from monitor import (
     __version__,
+    alert_test_cli,
     alerts_cli,
     baseline_cli,
     compare_cli,
@@ -68,6 +69,7 @@ app.add_typer(alerts_cli.silence, name="silence")
 app.command()(alerts_cli.ack)
 app.command("threshold")(threshold_cli.threshold)
 app.command("compare")(compare_cli.compare)
+app.command("alert-test")(alert_test_cli.alert_test)
 
 MENDABLE = (
     ConfigError,
@@ -153,6 +155,7 @@ def config_check(
 ) -> None:
     """Check the configuration and the environment, and do nothing else."""
     settings = _load(path or config_path)
+    settings.require_receivers()
     typer.echo(json.dumps(describe(settings)) if as_json else describe_text(settings))
 
 

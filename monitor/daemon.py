@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import os
 import socket
-import sys
 import time
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import structlog
@@ -24,6 +22,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from monitor import __version__
 from monitor.addresses import parse_address
+from monitor.answering import answering
 from monitor.charts import reliability_png
 from monitor.health import Facts, livez, readyz
 from monitor.http import HttpServer, application
@@ -32,10 +31,11 @@ from monitor.ingest.series_book import SeriesBook
 from monitor.ingest.shard_state import Topics
 from monitor.ingest.worker import Worker, WorkerSettings
 from monitor.memory import tune_memory
-from monitor.notify.console import ConsoleSender
+from monitor.notify.alertmanager import AlertmanagerSender, Standing
 from monitor.notify.dispatch import deliver
-from monitor.notify.slack import SLACK_API, SlackSender
+from monitor.notify.heartbeat import Heartbeat
 from monitor.observability import Metrics
+from monitor.receivers import senders
 from monitor.signals import Ending
 from monitor.store.engine import DatabaseUnavailable, connect
 from monitor.store.history import HistoryStore
@@ -44,20 +44,23 @@ from monitor.store.migrate import require_current
 from monitor.store.outbox import OutboxStore
 from monitor.store.panes import PaneStore
 from monitor.store.reachable import Reachable
+from monitor.store.standing import standing
 from monitor.watch.clock import Clock
 from monitor.watch.model_share import TickAbandoned
 from monitor.watch.tick import Watcher, WatchSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
     from threading import Event
 
     from monitor.config import Settings
-    from monitor.notify.dispatch import Sender
+    from monitor.notify.dispatch import Delivery, Sender
+    from monitor.notify.slack_inbound import SignedRequests
 
 log = structlog.get_logger(__name__)
 
-PICTURES = Path("pictures")
+DELIVER_FOR_S = 20.0
+"""Slack takes a post a second in a channel: many alerts at once take a while."""
 FROZEN_AFTER = timedelta(seconds=30)
 """A transaction of ingest that rests so long is a frozen worker's, and its heir waits for it."""
 
@@ -79,6 +82,9 @@ class Watch:
     outbox: OutboxStore
     senders: Mapping[str, Sender]
     metrics: Metrics
+    stopped: Callable[[], bool] = bool
+    heartbeat: Heartbeat | None = None
+    standing: Standing | None = None
 
     def once(self) -> None:
         """Tick and deliver, if no other process leads."""
@@ -88,6 +94,7 @@ class Watch:
                     self._lead()
                     while self.watcher.is_behind:
                         self._lead()
+                    self._beat()
                 else:
                     self.metrics.stood_by(datetime.now(UTC))
         except TickAbandoned:
@@ -111,7 +118,7 @@ class Watch:
                 outcome=str(sifted.outcome),
                 detail=sifted.detail,
             )
-        for delivery in deliver(self.outbox, self.senders, datetime.now(UTC), reliability_png):
+        for delivery in self._delivered():
             outcome = str(delivery.attempt.outcome)
             self.metrics.notified(delivery.notification.route, outcome)
             log.info(
@@ -121,8 +128,29 @@ class Watch:
                 outcome=outcome,
                 detail=delivery.attempt.detail,
             )
+        for why in self.standing.send_again(datetime.now(UTC)) if self.standing else ():
+            self.metrics.notified("alertmanager", "resend_failed")
+            log.warning("alerts could not be sent again", why=why)
         seconds = time.monotonic() - began_s
         self.metrics.ticked(datetime.now(UTC), seconds=seconds, series_judged=len(given))
+
+    def _delivered(self) -> list[Delivery]:
+        """Deliver for so long at most that the next tick is not late; the rest waits for it."""
+        ends_s = time.monotonic() + DELIVER_FOR_S
+
+        def stopped() -> bool:
+            return self.stopped() or time.monotonic() > ends_s
+
+        return deliver(self.outbox, self.senders, datetime.now(UTC), reliability_png, stopped)
+
+    def _beat(self) -> None:
+        """Tell the dead-man's switch of a tick that came to its end."""
+        if self.heartbeat is None:
+            return
+        failed = self.heartbeat.ping()
+        self.metrics.pinged("failed" if failed else "answered")
+        if failed:
+            log.warning("heartbeat", why=failed)
 
 
 def run(settings: Settings, role: Role) -> None:
@@ -133,14 +161,20 @@ def run(settings: Settings, role: Role) -> None:
     url = database_url(settings)
     ending = Ending(lambda name: log.info("stopping", signal=name))
     ended = ending.asked
+    if role is not Role.INGEST:
+        settings.require_receivers()
     log.info("starting", version=__version__, role=str(role))
     require_current(url)
     failed: list[BaseException] = []
     names: dict[int, str] = {}
     metrics = Metrics(lambda number: names.get(number, str(number)))
     with ExitStack() as stack:
+        slack = None
+        if role is not Role.INGEST:
+            history = HistoryStore(connect(url, name="calmon answers"))
+            slack = stack.enter_context(answering(settings, history))
         if settings.http.address is not None:
-            stack.enter_context(_serving(settings, role, metrics))
+            stack.enter_context(_serving(settings, role, metrics, slack))
         if role is not Role.INGEST:
             watch = watching(settings, ended, metrics)
             scheduler = _schedule(watch.once, settings.tick_every, ended, failed)
@@ -177,8 +211,10 @@ def topics(settings: Settings) -> Topics:
     return Topics(settings.topics.predictions, settings.topics.labels, settings.topics.changes)
 
 
-def _serving(settings: Settings, role: Role, metrics: Metrics) -> HttpServer:
-    """The pages for Prometheus and for whoever supervises this process."""
+def _serving(
+    settings: Settings, role: Role, metrics: Metrics, slack: SignedRequests | None
+) -> HttpServer:
+    """The pages for Prometheus and for whoever supervises this process, and Slack's posts."""
     reachable = Reachable(database_url(settings))
 
     def facts() -> Facts:
@@ -194,6 +230,7 @@ def _serving(settings: Settings, role: Role, metrics: Metrics) -> HttpServer:
         metrics.registry,
         lambda: livez(facts(), datetime.now(UTC)),
         lambda: readyz(facts(), datetime.now(UTC)),
+        None if slack is None else slack.answer,
     )
     return HttpServer(parse_address(str(settings.http.address)), app)
 
@@ -210,32 +247,26 @@ def watching(settings: Settings, ended: Event, metrics: Metrics | None = None) -
             Clock(settings.clock),
             (names.predictions, names.labels),
             settings.policy_for,
-            lambda model, _team, _severity: routes(settings, model),
+            settings.routes,
             ended.is_set,
             settings.fleet,
         ),
     )
-    return Watch(panes, watcher, OutboxStore(engine), senders(settings), metrics or Metrics(str))
-
-
-def routes(settings: Settings, model: str) -> Sequence[tuple[str, str]]:
-    """Where a model's alerts go: Slack with a token, the console without one."""
-    channel = settings.slack_channel_for(model)
-    # With a token only a model that is no longer monitored can be without a channel.
-    if settings.connections.slack_token is None or channel is None:
-        return [("console", "stdout")]
-    return [("slack", channel)]
-
-
-def senders(settings: Settings) -> dict[str, Sender]:
-    """Receivers by route."""
-    pictures = settings.connections.pictures_dir or PICTURES
-    found: dict[str, Sender] = {"console": ConsoleSender(sys.stdout, pictures)}
-    token = settings.connections.slack_token
-    if token is not None:
-        base_url = settings.connections.slack_base_url or SLACK_API
-        found["slack"] = SlackSender(token.get_secret_value(), base_url)
-    return found
+    ping = settings.connections.heartbeat_url
+    receivers = senders(settings)
+    manager = receivers.get("alertmanager")
+    return Watch(
+        panes,
+        watcher,
+        OutboxStore(engine),
+        receivers,
+        metrics or Metrics(str),
+        ended.is_set,
+        None if ping is None else Heartbeat(ping.get_secret_value()),
+        Standing(manager, lambda: standing(engine, "alertmanager"))
+        if isinstance(manager, AlertmanagerSender)
+        else None,
+    )
 
 
 def _ingesting(settings: Settings, metrics: Metrics, names: dict[int, str]) -> Worker:

@@ -1,6 +1,7 @@
 """The server of /metrics, /livez and /readyz: a thread, and nothing but the standard library.
 
-Guarantees: only GET and HEAD of these three paths are answered; a slow or silent client holds up
+Guarantees: only GET and HEAD of these three paths are answered, and POST of Slack's where it is
+configured, of at most LARGEST_BODY; a slow or silent client holds up
 no one and is dropped after TIMEOUT_S; `close` takes less than a second. Must never: log requests,
 or tell who asks anything but figures and reasons.
 """
@@ -21,6 +22,7 @@ from monitor.addresses import Address
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from http import HTTPStatus
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
     from prometheus_client import CollectorRegistry
@@ -30,10 +32,14 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 TIMEOUT_S = 5
+LARGEST_BODY = 1 << 20
+SLACK_PATH = "/slack/interactions"
 _POLL_S = 0.1
 
 Answer: TypeAlias = tuple[str, str, bytes]
 """Status line, content type, body."""
+SignedPost: TypeAlias = "Callable[[str, str, bytes], HTTPStatus]"
+"""Takes a timestamp, a signature and a body, and says what to answer."""
 
 
 class HttpServer:
@@ -72,9 +78,15 @@ class HttpServer:
 
 
 def application(
-    registry: CollectorRegistry, livez: Callable[[], Health], readyz: Callable[[], Health]
+    registry: CollectorRegistry,
+    livez: Callable[[], Health],
+    readyz: Callable[[], Health],
+    slack: SignedPost | None = None,
 ) -> WSGIApplication:
-    """The three pages. livez, readyz: asked at each request, in a thread of its own."""
+    """The three pages. livez, readyz: asked at each request, in a thread of its own.
+
+    slack: takes Slack's signed posts to SLACK_PATH.
+    """
     pages: dict[str, Callable[[WSGIEnvironment], Answer]] = {
         "/metrics": lambda environ: _metrics(registry, environ.get("HTTP_ACCEPT", "")),
         "/livez": lambda _: _health(livez()),
@@ -82,9 +94,12 @@ def application(
     }
 
     def answer(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        page = pages.get(environ.get("PATH_INFO", ""))
+        path = environ.get("PATH_INFO", "")
+        page = pages.get(path)
         more: list[tuple[str, str]] = []
-        if page is None:
+        if slack is not None and path == SLACK_PATH:
+            found = _from_slack(slack, environ)
+        elif page is None:
             found = _text("404 Not Found", f"not found; here are {', '.join(pages)}")
         elif environ["REQUEST_METHOD"] not in {"GET", "HEAD"}:
             found = _text("405 Method Not Allowed", "only GET and HEAD")
@@ -97,6 +112,22 @@ def application(
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
 
     return answer
+
+
+def _from_slack(take: SignedPost, environ: WSGIEnvironment) -> Answer:
+    if environ["REQUEST_METHOD"] != "POST":
+        return _text("405 Method Not Allowed", "only POST")
+    length = environ.get("CONTENT_LENGTH") or ""
+    if not (length.isascii() and length.isdigit()) or int(length[:9]) > LARGEST_BODY:
+        return _text("413 Content Too Large", "no length, or too much")
+    body = environ["wsgi.input"].read(int(length[:9]))
+    status = take(
+        environ.get("HTTP_X_SLACK_REQUEST_TIMESTAMP", ""),
+        environ.get("HTTP_X_SLACK_SIGNATURE", ""),
+        body,
+    )
+    # Slack shows what is in the body of a success to whoever pressed.
+    return f"{status.value} {status.phrase}", "text/plain; charset=utf-8", b""
 
 
 def _metrics(registry: CollectorRegistry, accept: str) -> Answer:

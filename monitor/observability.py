@@ -134,6 +134,8 @@ class Metrics:
         """Take note of a tick of the leading watcher that came to its end."""
         self._tick_seconds.observe(seconds)
         self._judged.inc(series_judged)
+        if series_judged:
+            self._last_judged.set(at.timestamp())
         self._leader.set(1)
         self._end_of_tick(at)
 
@@ -154,6 +156,10 @@ class Metrics:
     def notified(self, route: str, outcome: str) -> None:
         """Take note of an attempt to deliver. outcome: an `AttemptOutcome`."""
         self._notifications.labels(route, outcome).inc()
+
+    def pinged(self, outcome: str) -> None:
+        """Take note of a ping of the heartbeat's address. outcome: `answered` or `failed`."""
+        self._pings.labels(outcome).inc()
 
     def _end_of_tick(self, at: datetime) -> None:
         self._last_tick.set(at.timestamp())
@@ -238,6 +244,12 @@ class Metrics:
         self._tick_failures = self._counter("tick_failures", "Ticks that ended with an error")
         self._leader = self._gauge("watch_leader", "1 where this process judges, 0 on stand-by")
         self._judged = self._counter("series_judged", "Verdicts given")
+        self._last_judged = self._gauge(
+            "last_verdict_timestamp_seconds", "When a verdict was last given; 0: not yet"
+        )
+        self._pings = self._counter(
+            "heartbeat_pings", "Pings of the heartbeat's address, by outcome", "outcome"
+        )
         self._alerts = self._counter("alerts", "Alerts decided", "kind")
         self._notifications = self._counter(
             "notifications", "Attempts to deliver, by outcome", "route", "outcome"

@@ -6,6 +6,7 @@ import http.client
 import socket
 import time
 from contextlib import contextmanager
+from http import HTTPStatus
 from threading import Thread
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from prometheus_client import CollectorRegistry, Counter
 
 from monitor.addresses import Address, parse_address
 from monitor.health import Health
-from monitor.http import HttpServer, application
+from monitor.http import LARGEST_BODY, SLACK_PATH, HttpServer, SignedPost, application
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +25,9 @@ WELL = Health(())
 
 
 @contextmanager
-def serving(livez: Health | Exception = WELL, readyz: Health = WELL) -> Iterator[Address]:
+def serving(
+    livez: Health | Exception = WELL, readyz: Health = WELL, slack: SignedPost | None = None
+) -> Iterator[Address]:
     registry = CollectorRegistry()
     Counter("calmon_test", "A test", registry=registry).inc(3)
 
@@ -33,7 +36,7 @@ def serving(livez: Health | Exception = WELL, readyz: Health = WELL) -> Iterator
             raise livez
         return livez
 
-    with HttpServer(HERE, application(registry, alive, lambda: readyz)) as server:
+    with HttpServer(HERE, application(registry, alive, lambda: readyz, slack)) as server:
         yield server.address
 
 
@@ -183,3 +186,38 @@ def test_only_loopback_is_private() -> None:
     assert parse_address("[::1]:1").is_private
     assert not parse_address("0.0.0.0:1").is_private
     assert not parse_address("192.168.0.1:1").is_private
+
+
+def post(address: Address, body: bytes, path: str = SLACK_PATH, **headers: str) -> int:
+    client = http.client.HTTPConnection(*address, timeout=10)
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    try:
+        client.request("POST", path, body, named)
+        return client.getresponse().status
+    finally:
+        client.close()
+
+
+def test_slacks_posts_are_handed_over_whole_and_nothing_else_is() -> None:
+    taken: list[tuple[str, str, bytes]] = []
+
+    def take(timestamp: str, signature: str, body: bytes) -> HTTPStatus:
+        taken.append((timestamp, signature, body))
+        return HTTPStatus.OK if signature == "v0=right" else HTTPStatus.UNAUTHORIZED
+
+    signed = {"X_Slack_Request_Timestamp": "17", "X_Slack_Signature": "v0=right"}
+    with serving(slack=take) as address:
+        assert post(address, b"payload=%7B%7D", **signed) == 200
+        assert post(address, b"x", **(signed | {"X_Slack_Signature": "v0=wrong"})) == 401
+        assert post(address, b"x") == 401
+        assert post(address, b"x", path="/metrics", **signed) == 405
+        assert post(address, b"", **signed, Content_Length=str(LARGEST_BODY + 1)) == 413
+        assert post(address, b"", **signed, Content_Length="many") == 413
+        assert ask(address, SLACK_PATH)[0] == 405
+    assert taken[0] == ("17", "v0=right", b"payload=%7B%7D")
+    assert len(taken) == 3
+
+
+def test_without_slack_nothing_takes_posts() -> None:
+    with serving() as address:
+        assert post(address, b"payload=1") == 404

@@ -49,6 +49,7 @@ def declared() -> set[tuple[str, str, tuple[str, ...]]]:
     metrics.ticked(AT, seconds=1, series_judged=1)
     metrics.alerted("fired")
     metrics.notified("slack", "delivered")
+    metrics.pinged("answered")
     found: set[tuple[str, str, tuple[str, ...]]] = set()
     for family in metrics.registry.collect():
         if family.name.startswith("calmon_"):

@@ -14,13 +14,13 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from monitor.core.episodes import EpisodeState
-from monitor.core.notices import Delivered, Outcome, Rejected, Retry
+from monitor.core.notices import Delivered, Outcome, Rejected, Retry, notice_from_json
 from monitor.core.wording import one_line
 from monitor.notify.messages import as_plain_text, render
 from monitor.notify.web import posted, web_client
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from monitor.core.episodes import Member
     from monitor.core.notices import AlertNotice, Notification
@@ -31,6 +31,40 @@ LAPSE = timedelta(minutes=5)
 ALERT_NAME = "CalibrationDrift"
 
 Alert = dict[str, object]
+
+
+class Standing:
+    """Sends again, every RESEND_EVERY, what still stands at the Alertmanagers.
+
+    read gives the newest notification of each group that is not over.
+    """
+
+    def __init__(
+        self, sender: AlertmanagerSender, read: Callable[[], Sequence[Notification]]
+    ) -> None:
+        self._sender = sender
+        self._read = read
+        self._sent_at: datetime | None = None
+
+    def send_again(self, now: datetime) -> list[str]:
+        """Send what stands, if it is time; returns what went wrong, a reason each.
+
+        A receiver that fails is not asked again before the next time.
+        """
+        if self._sent_at is not None and now < self._sent_at + RESEND_EVERY:
+            return []
+        self._sent_at = now
+        failed: dict[str, str] = {}
+        for one in self._read():
+            if one.target in failed:
+                continue
+            try:
+                outcome = self._sender.send(one, notice_from_json(one.payload), None)
+            except ValueError as error:
+                outcome = Rejected(f"the stored payload cannot be read: {error}")
+            if isinstance(outcome, Retry | Rejected):
+                failed[one.target] = f"{one.target}: {outcome.why}"
+        return list(failed.values())
 
 
 class AlertmanagerSender:

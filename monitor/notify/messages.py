@@ -117,8 +117,7 @@ def in_thread(notice: AlertNotice) -> Message | None:
 def reply(notice: AlertNotice) -> Message:
     """What the thread is told of a change, a reminder or an end, in a line or two."""
     if notice.kind is AlertKind.REMINDED:
-        fired_for = span(_now(notice) - begin(notice))
-        said = f"still firing after {fired_for}: {subject(notice)}"
+        said = f"still firing since {moment(begin(notice))}: {subject(notice)}"
         answered = answered_by(notice) or "nobody yet"
         blocks = [
             section(said, "Reminder"),
@@ -165,7 +164,13 @@ def _title(notice: AlertNotice) -> str:
 
 
 def _parts(notice: AlertNotice) -> list[_Part]:
-    parts = _resolved(notice) if _is_over(notice) else _firing(notice)
+    match state_of(notice):
+        case EpisodeState.RESOLVED:
+            parts = _resolved(notice)
+        case EpisodeState.RECOVERING | EpisodeState.NO_DATA:
+            parts = _undecided(notice)
+        case _:
+            parts = _firing(notice)
     answered = answered_by(notice)
     if answered:
         parts.insert(1, _Part("Acked by", answered))
@@ -178,10 +183,8 @@ def _firing(notice: AlertNotice) -> list[_Part]:
     worst = f"Worst is {series_name(verdict.series)}. " if members else ""
     since = since_when(evidence, notice.fired_at)
     since += after_change(notice.recent_change, evidence.drift_since_at, notice.fired_at)
-    now = [_Part("Now", notice.what)] if state_of(notice) is not EpisodeState.FIRING else []
     return [
         _Part("", f"{worst}{headline_bin(verdict)}{way(evidence)}"),
-        *now,
         *([_Part("Series", members)] if members else []),
         _Part("Size", size(evidence)),
         _Part("Since", since),
@@ -191,6 +194,18 @@ def _firing(notice: AlertNotice) -> list[_Part]:
         _Part("Behind it", behind_it(verdict), ""),
         *([_Part("Threshold", evidence.decision.reason)] if evidence.decision else []),
         _Part("What to do", what_to_do(evidence), in_short(evidence)),
+    ]
+
+
+def _undecided(notice: AlertNotice) -> list[_Part]:
+    """Not over, and nothing that fires: better for now, or nothing to judge by."""
+    members = listed(notice)
+    return [
+        _Part("Now", one_line(notice.what)),
+        *([_Part("Series", members)] if members else []),
+        _Part("Size", now_and_before(notice.verdict.evidence)),
+        _Part("Fired", f"{moment(begin(notice))}, and not resolved yet."),
+        _Part("Behind it", behind_it(notice.verdict)),
     ]
 
 

@@ -24,11 +24,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 Json = dict[str, Any]
 
 TOKEN = "xoxb-stub-token"  # noqa: S105  # opens nothing but this stub
+APP_TOKEN = "xapp-stub-token"  # noqa: S105  # as above
 CHANNEL = "C0STUBCHAN1"
 SECTION_LIMIT, HEADER_LIMIT, BLOCK_LIMIT, TEXT_LIMIT = 3000, 150, 50, 40_000
 FIRST_TS = 1_700_000_000
@@ -77,11 +78,16 @@ class SlackState:
     """What the stub knows: messages by channel in order of posting, files, calls and script."""
 
     token: str = TOKEN
+    app_token: str = APP_TOKEN
+    socket_url: str = ""
+    first_ts: int = FIRST_TS
     channels: set[str] = field(default_factory=lambda: {CHANNEL})
     messages: dict[str, list[Json]] = field(default_factory=lambda: defaultdict(list))
     files: dict[str, Json] = field(default_factory=dict)
     calls: list[tuple[str, Json]] = field(default_factory=list)
     script: dict[str, deque[Fault]] = field(default_factory=lambda: defaultdict(deque))
+    hook: Callable[[str], None] = lambda _: None
+    """Called before a request takes effect, and after it."""
 
     def __post_init__(self) -> None:
         self.lock = threading.RLock()
@@ -92,6 +98,8 @@ class SlackState:
         """Answer one call; raises ApiError as Slack would answer."""
         if not token:
             raise _refused("not_authed")
+        if method == "apps.connections.open":
+            return self._open(token)
         if token != self.token:
             raise _refused("invalid_auth")
         answers = {
@@ -107,6 +115,12 @@ class SlackState:
             raise _refused("unknown_method")
         return answers[method](args)
 
+    def _open(self, token: str) -> Json:
+        """A link for Socket Mode, for the app-level token alone."""
+        if token != self.app_token:
+            raise _refused("invalid_auth")
+        return {"ok": True, "url": self.socket_url}
+
     def _who(self, _args: Json) -> Json:
         return {"ok": True, "team": "stub", "user": "calmon", "bot_id": "B0STUB"}
 
@@ -117,7 +131,7 @@ class SlackState:
         return channel
 
     def _ts(self) -> str:
-        return f"{FIRST_TS + next(self._ticks)}.000100"
+        return f"{self.first_ts + next(self._ticks)}.000100"
 
     def _post(self, args: Json) -> Json:
         channel = self._channel(args)
@@ -301,6 +315,7 @@ class _Handler(BaseHTTPRequestHandler):
         state = self.server.state
         args = self._arguments(body)
         token = self.headers.get("Authorization", "").removeprefix("Bearer ")
+        state.hook(f"before {method}")
         with state.lock:
             state.calls.append((method, args))
             fault = self._next_fault(method)
@@ -311,6 +326,7 @@ class _Handler(BaseHTTPRequestHandler):
                 answer = state.call(method, args, token)
             except ApiError as error:
                 answer = error.answer
+        state.hook(f"after {method}")
         if "file_id" in answer:
             answer["upload_url"] = f"{self.server.url}/upload/v1/{answer['file_id']}"
         if fault is not None:

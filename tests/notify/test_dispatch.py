@@ -311,3 +311,19 @@ def test_every_route_gets_its_own_copy(slack: SlackStub, tmp_path: Path) -> None
     assert len(slack.parents()) == 1
     assert stream.getvalue().count("Calibration drift: fraud v7 is overconfident") == 1
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [PNG]
+
+
+def test_a_pass_that_is_stopped_leaves_the_rest_to_a_later_one(slack: SlackStub) -> None:
+    outbox = MemoryOutbox([FIRED, other(FIRED, "later")])
+    asked = iter([False, True])
+    (done,) = deliver(outbox, by_slack(slack), NOW, picture, lambda: next(asked))
+    assert done.notification == FIRED
+    assert [
+        one.notification.notification_id for one in deliver(outbox, by_slack(slack), NOW, picture)
+    ] == ["later"]
+
+
+def test_what_waited_for_its_beginning_is_told_in_the_same_pass(slack: SlackStub) -> None:
+    outbox = MemoryOutbox([FIRED, RESOLVED])
+    assert len(deliver(outbox, by_slack(slack), NOW, picture)) == 2
+    told(slack)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from monitor.core.episodes import EpisodeState
 from monitor.core.notices import AttemptOutcome, Delivered, Rejected, Retry
-from monitor.notify.alertmanager import LAPSE, AlertmanagerSender, alerts_of
+from monitor.notify.alertmanager import LAPSE, AlertmanagerSender, Standing, alerts_of
 from monitor.notify.dispatch import deliver
 from monitor.notify.pagerduty import PagerDutySender, event_of
 from monitor.notify.slack import SlackSender
@@ -184,6 +184,40 @@ def test_alerts_of_a_group_are_its_series_and_each_ends_by_itself() -> None:
         "team": "payments",
         "severity": "critical",
     }
+
+
+def test_what_stands_is_sent_again_every_minute_until_it_is_over(
+    alertmanager: Alertmanager,
+) -> None:
+    clock = [samples.NOW + timedelta(hours=1)]
+    sender = AlertmanagerSender({"am": (alertmanager.url, None)}, 0.3, now=lambda: clock[0])
+    stands = [notification(samples.fired(), "alertmanager", "am")]
+    again = Standing(sender, lambda: stands)
+    sent = []
+    for _ in range(20):
+        again.send_again(clock[0])
+        sent.append(len(alertmanager.taken))
+        assert len(alertmanager.firing(clock[0])) == 1, "it never lapses while it stands"
+        clock[0] += timedelta(seconds=30)
+    assert sent == [1 + n // 2 for n in range(20)]
+    stands.clear()
+    again.send_again(clock[0] + timedelta(minutes=5))
+    assert alertmanager.firing(clock[0] + LAPSE) == [], "nor outlives a monitor that is dead"
+
+
+def test_a_sending_again_that_fails_is_told_once_a_receiver(alertmanager: Alertmanager) -> None:
+    sender = AlertmanagerSender({"am": (alertmanager.url, None)}, 0.3)
+    row = notification(samples.fired(), "alertmanager", "am")
+    bad = replace(row, payload={}, target="bad")
+    again = Standing(sender, lambda: [row, row, bad])
+    alertmanager.fail(BROKEN)
+    assert again.send_again(NOW) == [
+        "am: Alertmanager is unwell: HTTP 503",
+        "bad: the stored payload cannot be read: a notice must have 'members'",
+    ]
+    assert len(alertmanager.requests) == 1
+    assert again.send_again(NOW + timedelta(seconds=59)) == []
+    assert len(again.send_again(NOW + timedelta(seconds=60))) == 1
 
 
 def test_an_event_says_everything_and_keeps_pagerdutys_limits() -> None:

@@ -1,0 +1,47 @@
+"""A process that only delivers: `python -m tests.notify.sending`, told where by its environment.
+
+It says `idle` once nothing is left to deliver, and goes on looking.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from monitor.notify.dispatch import deliver
+from monitor.notify.pagerduty import PagerDutySender
+from monitor.notify.slack import SlackSender
+from monitor.notify.webhook import WebhookSender
+from monitor.store.engine import connect
+from monitor.store.outbox import OutboxStore
+from tests.notify.receivers import KEY, SECRET
+from tests.notify.slack_stub import TOKEN
+
+if TYPE_CHECKING:
+    from monitor.notify.dispatch import Sender
+
+PNG = b"\x89PNG a picture"
+
+
+def main() -> None:
+    """Deliver until killed."""
+    where = json.loads(os.environ["SENDING"])
+    senders: dict[str, Sender] = {
+        "slack": SlackSender(TOKEN, where["slack"], timeout_s=5, apart_s=0),
+        "pagerduty": PagerDutySender({"pager": (where["pagerduty"], KEY)}, 5),
+        "webhook": WebhookSender({"hook": (where["webhook"], SECRET)}, 5),
+    }
+    outbox = OutboxStore(connect(where["database"], name="sending"))
+    while True:
+        if not deliver(outbox, senders, datetime.now(UTC), lambda _: PNG):
+            sys.stdout.write("idle\n")
+            sys.stdout.flush()
+        time.sleep(0.02)
+
+
+if __name__ == "__main__":
+    main()
