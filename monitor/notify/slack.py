@@ -131,7 +131,11 @@ class SlackSender:
     def _message_out(self, notification: Notification, notice: AlertNotice) -> _Out:
         """The message in the channel: edited where it is out, else posted."""
         message = headline(notice, interactive=self._interactive)
-        opened = notification.parent_receipt
+        opened, known = notification.parent_receipt, notification.receipt
+        if known is not None:
+            # It is out, and only its thread is not. By now it may say what is newer: leave it.
+            edited = opened is not None and known.get("ts") == opened.get("ts")
+            return _Out(known, found=True, edited=edited)
         if opened is None:
             return self._posted(notification, message)
         if self._edited(opened, message):
@@ -154,8 +158,6 @@ class SlackSender:
         return True
 
     def _posted(self, notification: Notification, message: Message) -> _Out:
-        if notification.receipt is not None:
-            return _Out(notification.receipt, found=True)
         blind = ""
         try:
             earlier = self._earlier_post(notification)

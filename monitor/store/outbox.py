@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, insert, or_, select
 
 from monitor.core.episodes import AlertKind
 from monitor.core.notices import Attempt, AttemptOutcome, Notification
@@ -36,19 +36,27 @@ class OutboxStore:
     def pending(self, now: datetime) -> list[Notification]:
         """Notifications that are due at wall-clock `now`, oldest first.
 
-        Of one group and route only the oldest that has not ended: the others wait for it.
+        Of one group and route only the oldest that has not ended: the others wait for it. One whose
+        message is out, and that only lacks its picture or its thread, holds up no other.
         """
         table, attempts = t.notification, t.notification_attempt
         later = select(attempts.c.notification_id).where(attempts.c.next_attempt_at > now)
+        out = select(attempts.c.notification_id).where(attempts.c.receipt.is_not(None))
         with transaction(self._engine) as connection:
             first = (
                 select(func.min(table.c.sequence))
-                .where(table.c.notification_id.not_in(_ended()))
+                .where(
+                    table.c.notification_id.not_in(_ended()), table.c.notification_id.not_in(out)
+                )
                 .group_by(table.c.group_id, table.c.route, table.c.target)
             )
             rows = connection.execute(
                 select(table)
-                .where(table.c.sequence.in_(first), table.c.notification_id.not_in(later))
+                .where(
+                    or_(table.c.sequence.in_(first), table.c.notification_id.in_(out)),
+                    table.c.notification_id.not_in(_ended()),
+                    table.c.notification_id.not_in(later),
+                )
                 .order_by(table.c.sequence)
             ).all()
             return [_notification(connection, row) for row in rows]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
@@ -22,7 +22,7 @@ from monitor.notify.slack import SlackSender
 from monitor.notify.slack_inbound import SignedRequests
 from monitor.store.standing import standing
 from tests.notify import slack_stub
-from tests.notify.slack_stub import CHANNEL, TOKEN, SlackStub
+from tests.notify.slack_stub import CHANNEL, TOKEN, Fault, FaultKind, SlackStub
 from tests.notify.test_answers import SECRET, signed
 from tests.store.test_answers import World
 
@@ -105,3 +105,33 @@ def test_what_stands_is_the_newest_that_was_delivered_until_its_end_was(engine: 
         deliver_one()
         assert stands() == ([] if kind is AlertKind.RESOLVED else [kind])
     assert standing(engine, "slack") == []
+
+
+def test_nothing_waits_for_a_thread_and_an_old_edit_undoes_no_newer_one(
+    engine: Engine, slack: SlackStub
+) -> None:
+    world = World(engine, routes=(("slack", CHANNEL),), is_up=False, outbox_sifts=False)
+    for n, status in enumerate([Status.OK, Status.DRIFTED, Status.OK, Status.OK, Status.OK]):
+        world.day(n, {MINE: status})
+    at = datetime.now(UTC)
+    sender = SlackSender(TOKEN, slack.api_url, apart_s=0)
+    broken = Fault(FaultKind.SERVER_ERROR)
+    # Details of the beginning fail, and so does what the thread is told of the first change.
+    sane = sender._client.chat_postMessage  # noqa: SLF001  # to fail by what is posted
+    failing = ["Details", "Recovering"]
+
+    def post(**args: Any) -> Any:  # noqa: ANN401  # the client's own
+        if args["text"].split(":")[0] in failing:
+            slack.fail("chat.postMessage", broken)
+        return sane(**args)
+
+    sender._client.chat_postMessage = post  # type: ignore[method-assign]  # noqa: SLF001  # as above
+    deliver(world.outbox, {"slack": sender}, at, lambda _: b"\x89PNG")
+    (post_,) = slack.parents()
+    assert post_["text"].startswith("Resolved")
+    failing.clear()
+    deliver(world.outbox, {"slack": sender}, at + timedelta(hours=1), lambda _: b"\x89PNG")
+    assert post_["text"].startswith("Resolved")
+    assert len(slack.replies()) == len(world.rows("SELECT 1 FROM calmon.notification"))
+    assert (len(slack.shared()), slack.doubled()) == (1, [])
+    assert world.outbox.pending(at + timedelta(hours=2)) == []
