@@ -69,6 +69,8 @@ def _become(parent: int, uid: int, gid: int, command: list[str]) -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
         if os.getppid() != parent:  # it died before the tie was made
             sys.exit("the starting process is gone")
+    # A parent that was told to ignore it, as one behind a shell's &, would hand that on.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     os.execv(command[0], command)  # noqa: S606 - an absolute path, without a shell
 
 

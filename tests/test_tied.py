@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(1, flush=1)"
 PARENT = """
-import pathlib, sys, time
+import pathlib, signal, sys, time
+if sys.argv[2] == "deaf":
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 from monitor.tied import spawn_tied
 here = pathlib.Path(sys.argv[1])
 print(spawn_tied(["/bin/sleep", "300"], log=here / "log", cwd=here).pid, flush=True)
@@ -44,8 +46,9 @@ def running(pid: int) -> bool:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child of its parent's end")
-def test_the_child_of_a_killed_parent_ends(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", PARENT, str(tmp_path)]
+@pytest.mark.parametrize("parent_is", ["plain", "deaf"])
+def test_the_child_of_a_killed_parent_ends(tmp_path: Path, parent_is: str) -> None:
+    command = [sys.executable, "-c", PARENT, str(tmp_path), parent_is]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
         child = int(parent.stdout.readline())

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.special import bdtr, bdtrc
-from scipy.stats import binom
 
 from monitor.core.metrics import SHOWN_BINS, reliability_bins
 from monitor.core.verdicts import Direction
@@ -116,5 +115,7 @@ def holm(p_values: NDArray[np.float64]) -> NDArray[np.float64]:
 def _two_sided(
     positive: NDArray[np.int64], n: NDArray[np.int64], p: NDArray[np.float64]
 ) -> NDArray[np.float64]:
+    from scipy.stats import binom  # noqa: PLC0415  # most commands never need it; it takes long
+
     lower, upper = binom.cdf(positive, n, p), binom.sf(positive - 1, n, p)
     return np.asarray(np.minimum(1.0, 2 * np.minimum(lower, upper)), dtype=np.float64)

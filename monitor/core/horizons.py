@@ -12,7 +12,6 @@ from math import ceil
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.stats import binom
 
 from monitor.core.delays import BUCKETS, DAY_S, HOUR_S, MINUTE_S
 from monitor.core.wilson import wilson
@@ -72,6 +71,8 @@ def suggest_horizon(delays: DelayCounts, share: float = 0.95) -> HorizonAdvice:
 
 def _ranks(total: int, share: float) -> tuple[float, float]:
     """Ranks between which the quantile lies with probability LEVEL."""
+    from scipy.stats import binom  # noqa: PLC0415  # most commands never need it; it takes long
+
     low = binom.ppf((1 - LEVEL) / 2, total, share)
     high = binom.ppf((1 + LEVEL) / 2, total, share) + 1
     return float(low), float(high)

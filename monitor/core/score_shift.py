@@ -13,7 +13,6 @@ from math import comb
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.stats import chi2
 
 from monitor.core.bins import EDGES, N_BINS
 from monitor.core.equal_mass import equal_mass_bins, merged_bins
@@ -103,6 +102,8 @@ def measure_score_shift(
 
 @cache
 def _chi_square_99(freedom: int) -> float:
+    from scipy.stats import chi2  # noqa: PLC0415  # most commands never need it; it takes long
+
     return float(chi2.ppf(0.99, freedom))
 
 

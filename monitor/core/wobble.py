@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, Self
 
 import numpy as np
-from scipy.stats import norm
+from scipy.special import ndtr
 
 from monitor.core.shock import SIGMAS, LevelLikelihood
 
@@ -187,7 +187,7 @@ def _spread(mean: NDArray[np.float64], sd: float) -> NDArray[np.float64]:
     width = LEVELS[1] - LEVELS[0]
     inner = (LEVELS[1:] + LEVELS[:-1]) / 2
     if sd >= width:
-        below = norm.cdf((inner - mean[:, None]) / sd)
+        below = ndtr((inner - mean[:, None]) / sd)
         return np.diff(below, axis=1, prepend=0.0, append=1.0)
     place = np.clip((mean - LEVELS[0]) / width, 0, len(LEVELS) - 1)
     at = np.clip(np.rint(place).astype(np.int64), 1, len(LEVELS) - 2)
