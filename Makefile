@@ -7,6 +7,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 KAFKA_JARS := .cache/kafka-jars
+# Tests wait for servers much of the time: three at once keep two cores busy. Each of the three
+# starts servers of its own (about 1 GB) when it first needs them.
+TESTS_AT_ONCE ?= 3
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check install --no-deps
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest \
 	--generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate \
@@ -28,7 +31,7 @@ demo: $(INSTALLED) ## Nine months of flights through Kafka and Postgres, and the
 	$(BIN)/calmon demo $(ARGS)
 
 test: $(INSTALLED) ## Run the tests; real servers take part where they are installed
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n $(TESTS_AT_ONCE) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: $(INSTALLED) ## Lint, format, types, import rules
 	$(BIN)/ruff check .

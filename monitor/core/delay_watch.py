@@ -97,7 +97,7 @@ def watch_delays(
         return DelayVerdict(Delays.INSUFFICIENT, _NAN, _NAN, None, _NAN, lacking)
     cohorts = [*sides[0], *sides[1]]
     table = _Table.of(cohorts)
-    old, new = (sum(side[1:], side[0]) for side in sides)
+    old, new = (_total(side) for side in sides)
     change = null_offset(new, horizon_s).value - null_offset(old, horizon_s).value
     window = np.arange(len(cohorts)) >= len(sides[0])
     move, t = table.compared(window[None, :])
@@ -117,9 +117,14 @@ def watch_delays(
 _NAN = float("nan")
 
 
+def _total(side: Sequence[DelayCounts]) -> DelayCounts:
+    """The sum of cohorts that were seen up to the same age."""
+    return DelayCounts(np.stack([c.counts for c in side]).sum(axis=0), side[0].until_s)
+
+
 def _lacking(sides: Sequence[Sequence[DelayCounts]], level: float) -> str | None:
     for side, name in zip(sides, ("baseline", "window"), strict=True):
-        n = sum(int(c.counts.sum()) for c in side)
+        n = int(np.array([c.counts for c in side], dtype=np.int64).sum())
         if n < MIN_LABELS:
             return f"The {name} holds {n} of the {MIN_LABELS} labels needed to compare delays."
     tried = min(comb(len(sides[0]) + len(sides[1]), len(sides[1])), DRAWS + 1)
@@ -165,23 +170,27 @@ class _Table:
         if not len(self.outcome):
             return np.zeros((len(window), 1)), np.zeros((len(window), 1))
         chosen = window.astype(np.float64)
-        now_f, now_v = self._share(chosen)
-        old_f, old_v = self._share(1 - chosen)
+        of_cohorts = np.stack(
+            [self.n, self.arrived, self.arrived**2, self.arrived * self.n, self.n**2]
+        )
+        now, m = chosen @ of_cohorts, chosen.sum(axis=1, keepdims=True)
+        now_f, now_v = self._share(now, m)
+        # What is not in the window is in the baseline: a subtraction of whole numbers is exact.
+        old_f, old_v = self._share(of_cohorts.sum(axis=1)[:, None] - now, len(self.n) - m)
         move = now_f - old_f
         return move, move / np.sqrt(now_v + old_v)
 
     def _share(
-        self, chosen: NDArray[np.float64]
+        self, sums: NDArray[np.float64], m: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """F of the chosen cohorts and its variance: by cohort, and binomial at the least."""
-        total = np.maximum(chosen @ self.n, 1)
-        f = (chosen @ self.arrived) / total
-        scatter = (
-            chosen @ self.arrived**2
-            - 2 * f * (chosen @ (self.arrived * self.n))
-            + f**2 * (chosen @ self.n**2)
-        )
-        m = chosen.sum(axis=1, keepdims=True)
+        """F of m cohorts and its variance: by cohort, and binomial at the least.
+
+        sums: of n, arrived, arrived squared, arrived times n, and n squared, over those cohorts.
+        """
+        n, arrived, arrived_squared, arrived_n, n_squared = sums
+        total = np.maximum(n, 1)
+        f = arrived / total
+        scatter = arrived_squared - 2 * f * arrived_n + f**2 * n_squared
         by_cohort = np.maximum(scatter, 0) / total**2 * m / np.maximum(m - 1, 1)
         pooled = self.arrived.sum(axis=0) / np.maximum(self.n.sum(axis=0), 1)
         return f, np.maximum(by_cohort, pooled * (1 - pooled) / total)

@@ -11,6 +11,7 @@ feedback in display advertising").
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -74,6 +75,8 @@ class DelayCounts:
     def until(self, until_s: int) -> DelayCounts:
         """The same labels as they would have been seen up to a shorter age."""
         edge = min(self.until_s, _edge_within(until_s))
+        if edge == self.until_s:  # most often, and buckets beyond it are 0
+            return self
         return DelayCounts(np.where(edge >= BUCKETS, self.counts, 0), edge)
 
     def __add__(self, other: DelayCounts) -> DelayCounts:
@@ -118,6 +121,7 @@ class DelayCounts:
         return float(lower + part * (BUCKETS[at - 1] - lower))
 
 
+@lru_cache
 def _edge_within(age_s: float) -> int:
     """The last bucket edge within an age; ValueError for an age under the first edge."""
     at = int(np.searchsorted(BUCKETS, age_s, side="right")) - 1

@@ -102,14 +102,15 @@ def measure_score_shift(
 
 @cache
 def _chi_square_99(freedom: int) -> float:
-    from scipy.stats import chi2  # noqa: PLC0415  # most commands never need it; it takes long
+    from scipy.special import gammaincinv  # noqa: PLC0415  # most commands never need it
 
-    return float(chi2.ppf(0.99, freedom))
+    return 2 * float(gammaincinv(freedom / 2, 0.99))
 
 
 def _psi(chosen: NDArray[np.float64], counts: NDArray[np.float64]) -> NDArray[np.float64]:
     """PSI of the chosen cohorts against the rest, half a row added to each bin; (splits,)."""
-    now, before = chosen @ counts + 0.5, (1 - chosen) @ counts + 0.5
+    taken = chosen @ counts
+    now, before = taken + 0.5, counts.sum(axis=0) - taken + 0.5
     q = now / now.sum(axis=1, keepdims=True)
     p = before / before.sum(axis=1, keepdims=True)
     return np.asarray(((q - p) * np.log(q / p)).sum(axis=1))

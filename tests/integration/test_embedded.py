@@ -207,12 +207,13 @@ def consumer(kafka: TestKafka, group: str | None = None) -> KafkaConsumer:
     )
 
 
-def numbers(client: KafkaConsumer, count: int, *, within_s: float = 30) -> list[int]:
+def numbers(client: KafkaConsumer, count: int, *, within_s: float = 60) -> list[int]:
     """Values of the next `count` messages, and of any that come with them."""
     found: list[int] = []
     give_up_at = time.monotonic() + within_s
     while len(found) < count and time.monotonic() < give_up_at:
-        for records in client.poll(timeout_ms=200).values():
+        # Long, for kafka-python 3.0.12 may lose a member whose polls end while it is joining.
+        for records in client.poll(timeout_ms=2000).values():
             found += [int(record.value) for record in records]
     return found
 
