@@ -13,11 +13,8 @@ from typing import Annotated
 
 import typer
 
-from monitor.charts import reliability_png
 from monitor.config import load
-from monitor.notify.heartbeat import Heartbeat
-from monitor.notify.trial import tried
-from monitor.receivers import senders
+from monitor.pictures import reliability_png
 
 
 def alert_test(
@@ -29,6 +26,11 @@ def alert_test(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Send a marked test by every configured way, and say what came back."""
+    # The senders' clients: other commands need none.
+    from monitor.notify.heartbeat import Heartbeat  # noqa: PLC0415
+    from monitor.notify.trial import tried  # noqa: PLC0415
+    from monitor.receivers import senders  # noqa: PLC0415
+
     settings = load(config_path, os.environ)
     settings.require_receivers()
     routes = settings.every_route()

@@ -17,9 +17,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from monitor import daemon
 from monitor.config import load
 from monitor.config.times import parse_moment, parse_span
+from monitor.configured import database_url
 from monitor.core.silences import Acknowledgement, Matcher, Silence
 from monitor.core.verdicts import rfc3339
 from monitor.store.engine import connect
@@ -169,6 +169,6 @@ def _json(one: StoredSilence, now: datetime) -> dict[str, object]:
 
 
 def _history(config_path: Path | None) -> HistoryStore:
-    url = daemon.database_url(load(config_path, os.environ))
+    url = database_url(load(config_path, os.environ))
     require_current(url)
     return HistoryStore(connect(url, name="calmon alerts"))

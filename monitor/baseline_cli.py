@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from monitor import daemon
 from monitor.config import Settings, load
 from monitor.config.times import parse_moment
+from monitor.configured import database_url
 from monitor.core.episodes import EpisodeState
 from monitor.core.restarts import ACCEPTED, RESET
 from monitor.core.verdicts import as_plain
 from monitor.core.wording import one_line
-from monitor.ingest.files import read_scored
+from monitor.event_files import read_scored
 from monitor.store.announcements import Decision
 from monitor.store.engine import connect
 from monitor.store.history import HistoryStore
@@ -176,6 +176,6 @@ def _now(settings: Settings, history: HistoryStore, model: str) -> datetime:
 
 
 def _history(settings: Settings) -> HistoryStore:
-    url = daemon.database_url(settings)
+    url = database_url(settings)
     require_current(url)
     return HistoryStore(connect(url, name="calmon baseline"))

@@ -14,16 +14,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import altair as alt
-import vl_convert
 
-from monitor.core.verdict_json import verdict_from_json
-from monitor.core.verdicts import Status, Verdict
+from monitor.core.verdicts import Status
 from monitor.core.wording import amount, day, direction_words, interval, series_name
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from monitor.core.verdicts import BinEstimate, Metrics
+    from monitor.core.verdicts import BinEstimate, Metrics, Verdict
 
 WINDOW_COLOUR = "#D55E00"
 BASELINE_COLOUR = "#8FB8DE"
@@ -31,8 +27,6 @@ INK = "#333333"
 GRID = "#E6E6E6"
 SIDE_PX = 400
 STRIP_PX = 70
-SCALE = 2
-"""Pixels of a PNG for one of the definition: sharp on the screens that Slack is read on."""
 
 WINDOW, BASELINE = "this window, with 95% intervals", "baseline"
 _DIAGONAL = "diagonal"
@@ -40,10 +34,6 @@ _Row = dict[str, Any]
 FEW_LABELS = 10
 """Bins with fewer labels are drawn pale and are not joined to their neighbours."""
 _TITLE_CHARACTERS = 52
-
-
-class PictureError(ValueError):
-    """The picture could not be drawn; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,20 +47,6 @@ class _Frame:
     @property
     def domain(self) -> list[float]:
         return [self.low, self.high]
-
-
-def reliability_png(verdict: Verdict | Mapping[str, object]) -> bytes:
-    """Reliability picture of a verdict, or of the JSON that Verdict.as_json wrote, as PNG bytes.
-
-    Raises PictureError when the JSON is no verdict, it holds no bins, or drawing fails.
-    """
-    try:
-        known = verdict if isinstance(verdict, Verdict) else verdict_from_json(verdict)
-        spec = reliability_chart(known).to_dict()
-        return vl_convert.vegalite_to_png(spec, scale=SCALE, allowed_base_urls=[])
-    except ValueError as error:
-        msg = f"the reliability picture could not be drawn: {error}"
-        raise PictureError(msg) from error
 
 
 def reliability_chart(verdict: Verdict) -> alt.VConcatChart:

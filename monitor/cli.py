@@ -21,22 +21,21 @@ from monitor import (
     alerts_cli,
     baseline_cli,
     compare_cli,
-    daemon,
     deadletter_cli,
     printing,
+    report_cli,
     threshold_cli,
 )
 from monitor.config import ConfigError, Settings, describe, describe_text, load
-from monitor.core.bins import BinCounts
-from monitor.core.claims import Series
+from monitor.configured import Role, database_url
 from monitor.core.policies import Policy
-from monitor.core.reports import series_report
 from monitor.event_files import read_events
-from monitor.ingest.change_files import read_changes
-from monitor.ingest.consumer import KafkaUnavailable
-from monitor.ingest.files import FileError, read_labels, read_predictions, read_scored, with_models
-from monitor.ingest.replay import PublishError, arrival_order, producer, publish
-from monitor.ingest.taking_over import MessagesLost, UnequalPartitions
+from monitor.ingest.faults import (
+    KafkaUnavailable,
+    MessagesLost,
+    PublishError,
+    UnequalPartitions,
+)
 from monitor.logs import configure_logs
 from monitor.store.engine import DatabaseUnavailable, connect
 from monitor.store.history import HistoryStore
@@ -47,9 +46,10 @@ from monitor.watch import backtest as backtests
 from monitor.watch.advice import stored_advices
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from monitor.core.delay_advice import LabelAdvice
+    from monitor.core.events import ChangeEvent
     from monitor.core.fleet import Fleet
 
 app = typer.Typer(
@@ -68,12 +68,12 @@ app.add_typer(deadletter_cli.app, name="deadletter")
 app.add_typer(alerts_cli.silence, name="silence")
 app.command()(alerts_cli.ack)
 app.command("threshold")(threshold_cli.threshold)
+app.command("report")(report_cli.report)
 app.command("compare")(compare_cli.compare)
 app.command("alert-test")(alert_test_cli.alert_test)
 
 MENDABLE = (
     ConfigError,
-    FileError,
     SchemaError,
     DatabaseUnavailable,
     KafkaUnavailable,
@@ -107,9 +107,11 @@ def main() -> None:
 @app.command()
 def run(
     config_path: ConfigPath = None,
-    role: Annotated[daemon.Role, typer.Option(help="What this process does.")] = daemon.Role.ALL,
+    role: Annotated[Role, typer.Option(help="What this process does.")] = Role.ALL,
 ) -> None:
     """Run the monitor until it is told to stop."""
+    from monitor import daemon  # noqa: PLC0415  # Kafka and a scheduler; other commands need neither
+
     settings = _load(config_path)
     configure_logs(json_lines=not sys.stderr.isatty())
     daemon.run(settings, role)
@@ -136,14 +138,14 @@ def demo(
 @db.command("upgrade")
 def db_upgrade(config_path: ConfigPath = None) -> None:
     """Create the schema, or bring it up to this version."""
-    upgrade(daemon.database_url(_load(config_path)))
+    upgrade(database_url(_load(config_path)))
     typer.echo("the database schema is up to date")
 
 
 @db.command("check")
 def db_check(config_path: ConfigPath = None) -> None:
     """Say whether the schema is the one this version needs."""
-    check(daemon.database_url(_load(config_path)))
+    check(database_url(_load(config_path)))
     typer.echo("the database schema is up to date")
 
 
@@ -170,6 +172,10 @@ def replay(
     as_json: AsJson = False,
 ) -> None:
     """Publish two files to Kafka, in order of arrival."""
+    # Kafka and Arrow: other commands need neither.
+    from monitor.ingest.files import read_labels, read_predictions, with_models  # noqa: PLC0415
+    from monitor.ingest.replay import arrival_order, producer, publish  # noqa: PLC0415
+
     settings = _load(config_path)
     options = settings.connections.kafka_options()
     if "bootstrap_servers" not in options:
@@ -178,13 +184,12 @@ def replay(
     predicted = read_predictions(predictions)
     labelled = with_models(read_labels(labels), predicted)
     bootstrap = ",".join(options.pop("bootstrap_servers"))
-    names = daemon.topics(settings)
     with printing.progress(len(predicted) + len(labelled)) as bar:
         kafka = producer(bootstrap, **options)
         sent = publish(
             arrival_order(predicted, labelled),
             kafka,
-            {"predictions": names.predictions, "labels": names.labels},
+            {"predictions": settings.topics.predictions, "labels": settings.topics.labels},
             speed=speed,
             on_progress=bar.update,
         )
@@ -207,7 +212,7 @@ def backtest(  # noqa: PLR0913  # one parameter an option
 ) -> None:
     """Say which alerts would have fired: the monitor over two files, without servers."""
     policy_for, fleet = _policies(policy)
-    announced = [] if changes is None else read_changes(changes)
+    announced = _changes(changes)
     events = read_events(predictions, labels)
     counted, given, alerts = backtests.backtest(events, policy_for, announced, fleet)
     reports = backtests.series_reports(counted, by_version=by_version)
@@ -216,33 +221,6 @@ def backtest(  # noqa: PLR0913  # one parameter an option
         typer.echo(json.dumps(shown))
     else:
         printing.print_backtest(Console(), reports, given, alerts)
-
-
-@app.command()
-def report(
-    predictions: Annotated[Path, typer.Argument(help="Predictions, or one file with labels.")],
-    labels: Annotated[Path | None, typer.Argument(help="Labels.")] = None,
-    as_json: AsJson = False,
-    by_version: Annotated[bool, typer.Option("--by-version", help="A report a version.")] = False,
-) -> None:
-    """Print the reliability table and the metrics of files, and what their labels' delays say."""
-    advice: list[LabelAdvice] = []
-    if labels is None:
-        scored = read_scored(predictions)
-        series = Series(scored.source, "")
-        counts = BinCounts.from_rows(scored.score, scored.label == 1)
-        reports = [series_report(series, counts, pooled=True)]
-    else:
-        events = read_events(predictions, labels)
-        counted = backtests.count(events, lambda _: Policy())
-        advice = backtests.label_advices(events, counted, lambda _: Policy())
-        reports = backtests.series_reports(counted, by_version=by_version)
-    if as_json:
-        shown = {"series": reports, "labels": printing.advice_json(advice)}
-        typer.echo(json.dumps(shown))
-    else:
-        printing.print_reports(Console(), reports)
-        printing.print_advice(Console(), advice)
 
 
 @app.command()
@@ -255,7 +233,7 @@ def status(
 ) -> None:
     """Print every model's state."""
     settings = _load(config_path)
-    url = daemon.database_url(settings)
+    url = database_url(settings)
     require_current(url)
     engine = connect(url, name="calmon status")
     panes = PaneStore(engine)
@@ -286,6 +264,14 @@ def _policies(path: Path | None) -> tuple[Callable[[str], Policy], Fleet | None]
         return lambda _: Policy(), None
     settings = _load(path)
     return lambda model: settings.policy_for(model) or settings.defaults, settings.fleet
+
+
+def _changes(path: Path | None) -> Sequence[ChangeEvent]:
+    if path is None:
+        return ()
+    from monitor.ingest.change_files import read_changes  # noqa: PLC0415  # Arrow; rarely asked for
+
+    return read_changes(path)
 
 
 def _stop(message: str, code: int = 2) -> NoReturn:

@@ -15,8 +15,9 @@ import numpy as np
 import typer
 from rich.console import Console
 
-from monitor import compare_printing, daemon
+from monitor import compare_printing
 from monitor.config import Settings, load
+from monitor.configured import database_url
 from monitor.core.bins import BinCounts
 from monitor.core.claims import WHOLE
 from monitor.core.comparing import compare_paired, compare_unpaired
@@ -27,9 +28,7 @@ from monitor.decision_options import (
     FalsePositive,
     PolicyPath,
 )
-from monitor.event_files import read_events
-from monitor.ingest.columns import is_data_file
-from monitor.ingest.files import read_scored
+from monitor.event_files import is_data_file, read_events, read_scored
 from monitor.store.engine import connect
 from monitor.store.history import HistoryStore
 from monitor.store.migrate import require_current
@@ -140,7 +139,7 @@ def _of_name(events: Events, model: str, version: str | None, name: str) -> Labe
 
 def _of_database(settings: Settings, a: str, b: str, asked: Asked) -> Comparison:
     """The newest judged windows of two series, as histograms."""
-    url = daemon.database_url(settings)
+    url = database_url(settings)
     require_current(url)
     engine = connect(url, name="calmon compare")
     panes, history = PaneStore(engine), HistoryStore(engine)

@@ -13,7 +13,6 @@ import time
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
 import structlog
@@ -23,7 +22,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from monitor import __version__
 from monitor.addresses import parse_address
 from monitor.answering import answering
-from monitor.charts import reliability_png
+from monitor.configured import Role, database_url
 from monitor.health import Facts, livez, readyz
 from monitor.http import HttpServer, application
 from monitor.ingest.consumer import open_consumer
@@ -35,6 +34,7 @@ from monitor.notify.alertmanager import AlertmanagerSender, Standing
 from monitor.notify.dispatch import deliver
 from monitor.notify.heartbeat import Heartbeat
 from monitor.observability import Metrics
+from monitor.pictures import reliability_png
 from monitor.receivers import senders
 from monitor.signals import Ending
 from monitor.store.engine import DatabaseUnavailable, connect
@@ -63,14 +63,6 @@ DELIVER_FOR_S = 20.0
 """Slack takes a post a second in a channel: many alerts at once take a while."""
 FROZEN_AFTER = timedelta(seconds=30)
 """A transaction of ingest that rests so long is a frozen worker's, and its heir waits for it."""
-
-
-class Role(StrEnum):
-    """What one process does."""
-
-    ALL = "all"
-    INGEST = "ingest"
-    WATCH = "watch"
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,18 +184,6 @@ def run(settings: Settings, role: Role) -> None:
                 ended.set()  # a tick under way is abandoned
     if failed:
         raise failed[0]
-
-
-def database_url(settings: Settings) -> str:
-    """URL of the configured database; raises ValueError without one."""
-    url = settings.connections.database_url
-    if url is None:
-        msg = (
-            "no database: set CALMON_DATABASE_URL, "
-            "like postgresql://user:password@host:5432/database"
-        )
-        raise ValueError(msg)
-    return url.get_secret_value()
 
 
 def topics(settings: Settings) -> Topics:

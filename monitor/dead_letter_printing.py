@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from monitor.core.verdicts import rfc3339
-from monitor.ingest.dead_letter_replay import cannot_replay
+from monitor.ingest.replayable import cannot_replay
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from monitor import daemon
 from monitor.config import Settings, load
 from monitor.config.times import parse_moment, parse_span
+from monitor.configured import database_url
 from monitor.core.verdicts import rfc3339
 from monitor.dead_letter_printing import (
     escaped,
@@ -31,7 +31,7 @@ from monitor.dead_letter_printing import (
     replayed_text,
     whole_json,
 )
-from monitor.ingest.dead_letter_replay import cannot_replay, replay_letters, replay_producer
+from monitor.ingest.replayable import cannot_replay
 from monitor.store.dead_letters import DeadLetterStore, Place, Selection
 from monitor.store.engine import connect
 from monitor.store.migrate import require_current
@@ -119,6 +119,11 @@ def replay(  # noqa: PLR0913  # one parameter an option
     as_json: AsJson = False,
 ) -> None:
     """Publish letters again to where they came from, once what was wrong is mended."""
+    from monitor.ingest.dead_letter_replay import (  # noqa: PLC0415  # Kafka; here alone
+        replay_letters,
+        replay_producer,
+    )
+
     selection = _selection(topic, partition, offset, reason, since, everything=everything)
     by = _named(author or _user(), "--author")
     settings = _load(config_path)
@@ -240,7 +245,7 @@ def _load(path: Path | None) -> Settings:
 
 @contextmanager
 def _store(settings: Settings) -> Iterator[DeadLetterStore]:
-    url = daemon.database_url(settings)
+    url = database_url(settings)
     require_current(url)
     engine = connect(url, name="calmon deadletter")
     try:

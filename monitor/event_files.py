@@ -7,15 +7,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from monitor.ingest.files import read_labels, read_predictions, with_models
 from monitor.watch.backtest import Events
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from monitor.ingest.files import ScoredFile
+
 
 def read_events(predictions: Path, labels: Path) -> Events:
     """Events of two files; raises FileError for what cannot be used."""
+    from monitor.ingest.files import (  # noqa: PLC0415  # Arrow; most commands never need it
+        read_labels,
+        read_predictions,
+        with_models,
+    )
+
     predicted = read_predictions(predictions)
     labelled = with_models(read_labels(labels), predicted)
     if labelled.model is None:  # pragma: no cover  # with_models gives every label a model
@@ -32,3 +39,17 @@ def read_events(predictions: Path, labels: Path) -> Events:
         labelled.ts_ms,
         labelled.label,
     )
+
+
+def is_data_file(path: Path) -> bool:
+    """Whether a path has the ending of a file that can be read, be it there or not."""
+    from monitor.ingest import columns  # noqa: PLC0415  # Arrow; most commands never need it
+
+    return columns.is_data_file(path)
+
+
+def read_scored(path: Path) -> ScoredFile:
+    """Scores with their labels in one file; raises FileError for what cannot be used."""
+    from monitor.ingest import files  # noqa: PLC0415  # Arrow; most commands never need it
+
+    return files.read_scored(path)

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from monitor import daemon, threshold_printing
+from monitor import threshold_printing
 from monitor.config import load
+from monitor.configured import database_url
 from monitor.core.bins import BinCounts
 from monitor.core.claims import WHOLE, Series
 from monitor.core.decision_evidence import MIN_LABELS
@@ -28,9 +29,7 @@ from monitor.decision_options import (
     FalsePositive,
     PolicyPath,
 )
-from monitor.event_files import read_events
-from monitor.ingest.columns import is_data_file
-from monitor.ingest.files import read_scored
+from monitor.event_files import is_data_file, read_events, read_scored
 from monitor.store.engine import connect
 from monitor.store.history import HistoryStore
 from monitor.store.migrate import require_current
@@ -77,7 +76,7 @@ def threshold(  # noqa: PLR0913  # one parameter an option
         return replace(policy, decision=asked.over(policy.decision))
 
     if labels is None and not is_data_file(Path(what)):
-        url = daemon.database_url(settings)
+        url = database_url(settings)
         require_current(url)
         engine = connect(url, name="calmon threshold")
         observed = newest_windows(

@@ -12,14 +12,12 @@ import vl_convert
 from monitor.charts import (
     BASELINE,
     FEW_LABELS,
-    SCALE,
     WINDOW,
-    PictureError,
     reliability_chart,
-    reliability_png,
 )
 from monitor.core.claims import Series
 from monitor.core.verdicts import BinEstimate, Direction, Status, Verdict
+from monitor.pictures import SCALE, PictureError, reliability_png
 from tests.notify import verdict_samples as samples
 
 LONG = Series("card-not-present-fraud-detector-eu-west", "2026-02-11-retrained", segment="c=DE")

@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import ndtri
 
 from monitor.core.metrics import ranking
 from monitor.core.moments import ClassMoments
@@ -56,6 +55,8 @@ def auroc_interval(counts: BinCounts, level: float = 0.95) -> Auroc:
 
 def interval_about(value: float, moments: ClassMoments, level: float = 0.95) -> Auroc:
     """As `auroc_interval`, about the AUROC of these moments (`metrics.ranking`)."""
+    from scipy.special import ndtri  # noqa: PLC0415  # most commands never need it; it takes long
+
     if np.isnan(value):
         return Auroc(NAN, NAN, NAN, NAN, NAN)
     value = float(np.clip(value, 0.0, 1.0))

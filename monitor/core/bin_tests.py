@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import bdtr, bdtrc
 
 from monitor.core.metrics import SHOWN_BINS, reliability_bins
 from monitor.core.verdicts import Direction
@@ -91,6 +90,8 @@ def wrong_bins(bins: Sequence[BinEstimate], alpha: float = 0.05) -> tuple[BinTes
     The look is the same test with the tails of the incomplete beta integral, and a margin far above
     the rounding of either: only where it comes near to a wrong bin are the tests made.
     """
+    from scipy.special import bdtr, bdtrc  # noqa: PLC0415  # most commands never need it; it takes long
+
     held = [b for b in bins if b.n]
     if not held:
         return ()

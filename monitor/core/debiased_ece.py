@@ -15,10 +15,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import ndtr
 
 from monitor.core.bins import FIXED_POINT
 from monitor.core.equal_mass import run_starts
@@ -42,9 +42,6 @@ Z_ONE_CHANGE = 2.97
 NULL_SHARE = np.sqrt(2 / np.pi)
 """Mean of |normal(0, 1)|."""
 _U = np.linspace(0.0, 8.0, 2049)
-_FOLDED = 2 * np.exp(-_U * _U / 2) / np.sqrt(2 * np.pi) + _U * (2 * ndtr(_U) - 1)
-"""Mean of |normal(u, 1)| (Leone, Nelson and Nottingham 1961); beyond 8 it is u."""
-_FOLDED_SD = np.sqrt(np.maximum(1 + _U * _U - _FOLDED * _FOLDED, 0.0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,10 +138,20 @@ def _matching(observed: float, spread: float, tail: float) -> float:
     """
     if spread <= 0:
         return observed
-    reached = _FOLDED * spread - tail * _FOLDED_SD
+    mean, sd = _folded()
+    reached = mean * spread - tail * sd
     if observed >= reached[-1]:
         return observed + tail
     return float(np.interp(observed, reached, _U)) * spread
+
+
+@cache
+def _folded() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and sd of |normal(u, 1)| at _U (Leone, Nelson and Nottingham 1961); beyond it, u."""
+    from scipy.special import ndtr  # noqa: PLC0415  # most commands never need it; it takes long
+
+    mean = 2 * np.exp(-_U * _U / 2) / np.sqrt(2 * np.pi) + _U * (2 * ndtr(_U) - 1)
+    return mean, np.sqrt(np.maximum(1 + _U * _U - mean * mean, 0.0))
 
 
 def _largest_gap(counts: BinCounts) -> float:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import ndtr
 
 from monitor.core.bins import EDGES, FIXED_POINT
 from monitor.core.equal_mass import run_starts
@@ -92,6 +91,8 @@ def equal_mass_sums(counts: BinCounts, bins: int) -> NDArray[np.int64]:
 
 def folded_mean(mean: NDArray[np.float64], sd: NDArray[np.float64]) -> NDArray[np.float64]:
     """Mean of |normal(mean, sd)|, shape as given (Leone, Nelson and Nottingham 1961)."""
+    from scipy.special import ndtr  # noqa: PLC0415  # most commands never need it; it takes long
+
     u = np.abs(mean) / np.where(sd > 0, sd, 1.0)
     noisy = sd * (2 * np.exp(-u * u / 2) / np.sqrt(2 * np.pi) + u * (2 * ndtr(u) - 1))
     return np.where(sd > 0, noisy, np.abs(mean))

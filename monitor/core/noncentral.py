@@ -6,9 +6,6 @@ statistic.
 
 from __future__ import annotations
 
-from scipy.optimize import brentq
-from scipy.special import chdtr, chndtr, ndtri
-
 WIDE = 12.0
 """Standard deviations beyond which no end is looked for."""
 
@@ -27,6 +24,9 @@ def noncentrality_interval(statistic: float, freedom: float, level: float) -> tu
 
 def noncentrality_end(statistic: float, freedom: float, below: float) -> float:
     """Noncentrality at which P(chi-square <= statistic) = below; 0 if the central one is less."""
+    from scipy.optimize import brentq  # noqa: PLC0415  # most commands never need it; it takes long
+    from scipy.special import chdtr, chndtr, ndtri  # noqa: PLC0415  # most commands never need it; it takes long
+
     if chdtr(freedom, statistic) <= below:
         return 0.0
     z = abs(float(ndtri(below)))

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import chdtrc, fdtrc
 
 from monitor.core.bins import EDGES, N_BINS
 from monitor.core.equal_mass import equal_mass_bins, merged_bins
@@ -123,6 +122,8 @@ def _score_test(
         turned = signs(len(excess)) @ excess
         drawn = np.einsum("sb,bd,sd->s", turned, whole, turned)
         return float(p_values(drawn[:, None])[0, 0]), dispersion
+    from scipy.special import chdtrc, fdtrc  # noqa: PLC0415  # most commands never need it; it takes long
+
     if dispersion == 1.0:
         return float(chdtrc(bins - 1, max(0.0, statistic))), dispersion
     ratio = max(0.0, statistic) / (bins - 1) / dispersion

@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.fft import dct
 
 from monitor.core.bins import EDGES, FIXED_POINT
 
@@ -84,6 +83,8 @@ def smooth_ece_at(counts: BinCounts, bandwidth: float) -> float:
 
 def _smoothed(counts: BinCounts, cosines: int) -> Callable[[float], float]:
     """The function f of the module's docstring, from so many cosines."""
+    from scipy.fft import dct  # noqa: PLC0415  # most commands never need it; it takes long
+
     held = counts.sums[counts.labelled > 0]
     n, positive = held[:, 1].astype(np.float64), held[:, 2].astype(np.float64)
     score, square, score_positive = (held[:, k] / FIXED_POINT for k in (3, 4, 5))

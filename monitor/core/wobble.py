@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, Self
 
 import numpy as np
-from scipy.special import ndtr
 
 from monitor.core.shock import SIGMAS, LevelLikelihood
 
@@ -184,6 +183,8 @@ def _spread(mean: NDArray[np.float64], sd: float) -> NDArray[np.float64]:
     Below a grid step the mean's two neighbours and the next keep mean and variance; else the
     integral over each point's interval is near enough.
     """
+    from scipy.special import ndtr  # noqa: PLC0415  # most commands never need it; it takes long
+
     width = LEVELS[1] - LEVELS[0]
     inner = (LEVELS[1:] + LEVELS[:-1]) / 2
     if sd >= width:

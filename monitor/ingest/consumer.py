@@ -14,6 +14,8 @@ from kafka.coordinator.assignors.range import RangePartitionAssignor
 from kafka.errors import KafkaError
 from kafka.structs import OffsetAndMetadata
 
+from monitor.ingest.faults import KafkaUnavailable
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -21,10 +23,6 @@ if TYPE_CHECKING:
 SESSION_TIMEOUT = timedelta(seconds=15)
 CLOSE_TIMEOUT_MS = 3_000
 """Leaving the group is a courtesy; a broker that does not answer must not hold up the end."""
-
-
-class KafkaUnavailable(Exception):  # noqa: N818  # a state to mend outside, not a fault
-    """No broker answers."""
 
 
 def open_consumer(

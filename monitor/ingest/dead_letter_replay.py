@@ -17,8 +17,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kafka.errors import KafkaError
 
+from monitor.ingest.faults import PublishError
 from monitor.ingest.formats import MAX_BYTES
-from monitor.ingest.replay import PublishError, producer
+from monitor.ingest.replay import producer
+from monitor.ingest.replayable import cannot_replay
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -71,23 +73,6 @@ def replay_producer(
         yield kafka
     finally:
         kafka.close()
-
-
-def cannot_replay(reason: str, key_bytes: int, value_bytes: int) -> str | None:
-    """Why a letter cannot be published again, if it cannot; sizes are of what is stored."""
-    if reason == "too_large" or max(key_bytes, value_bytes) > MAX_BYTES:
-        return (
-            f"the message has more than {MAX_BYTES} bytes, and only so many were kept; "
-            "send a smaller one from its source, then drop this letter"
-        )
-    if key_bytes == MAX_BYTES:
-        return (
-            f"its key has {MAX_BYTES} bytes or more, and only so many were kept; "
-            "send it from its source with a shorter key, then drop this letter"
-        )
-    if not key_bytes and not value_bytes:
-        return "it has neither key nor value, so there is nothing to publish; drop this letter"
-    return None
 
 
 def replay_letters(  # noqa: PLR0913  # two optional ones, by name only

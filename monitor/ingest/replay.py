@@ -17,6 +17,8 @@ import numpy as np
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
+from monitor.ingest.faults import PublishError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
@@ -50,10 +52,6 @@ class Progress:
 
     published: int
     ts_ms: int
-
-
-class PublishError(RuntimeError):
-    """Kafka did not take a message; the text says how many had been acknowledged before."""
 
 
 class _Prediction(msgspec.Struct, frozen=True, gc=False):

@@ -13,7 +13,7 @@ import structlog
 from kafka import TopicPartition
 
 from monitor.core.join_rows import MAX_SHARDS
-from monitor.ingest.consumer import KafkaUnavailable
+from monitor.ingest.faults import KafkaUnavailable, MessagesLost, UnequalPartitions
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -30,14 +30,6 @@ OnLostMessages = Literal["stop", "record_gap"]
 
 OFFSETS_TIMEOUT_MS = 3_000
 """By itself the client would ask for ever; a worker that is told to stop must hear it meanwhile."""
-
-
-class MessagesLost(Exception):  # noqa: N818  # a state to decide on, not a fault
-    """Kafka no longer has messages that were not counted yet."""
-
-
-class UnequalPartitions(Exception):  # noqa: N818  # a state to mend outside, not a fault
-    """Predictions and labels have different numbers of partitions, and there are two workers."""
 
 
 def owns_pairs(consumer: KafkaConsumer, topics: Topics) -> bool:

@@ -11,7 +11,7 @@ from kafka import KafkaAdminClient
 from kafka.admin import NewTopic
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
-from monitor.ingest.consumer import KafkaUnavailable
+from monitor.ingest.faults import KafkaUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

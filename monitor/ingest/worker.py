@@ -22,12 +22,12 @@ from kafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRange
 from monitor.ingest.committing import Committing
 from monitor.ingest.consumer import (
     CLOSE_TIMEOUT_MS,
-    KafkaUnavailable,
     passes,
     require_topics,
     tell_offsets,
 )
 from monitor.ingest.decoding import Decoding, published_at
+from monitor.ingest.faults import KafkaUnavailable
 from monitor.ingest.flushing import FlushCadence
 from monitor.ingest.polling import fresh, poll
 from monitor.ingest.rebalances import Rebalances

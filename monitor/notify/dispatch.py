@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol
 
-from monitor.charts import PictureError
 from monitor.core.episodes import AlertKind
 from monitor.core.notices import (
     Attempt,
@@ -24,6 +23,7 @@ from monitor.core.notices import (
     notice_from_json,
     settle,
 )
+from monitor.pictures import PictureError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from monitor.charts import PictureError
 from monitor.core.claims import Series
 from monitor.core.episodes import (
     AlertKind,
@@ -24,6 +23,7 @@ from monitor.core.episodes import (
 )
 from monitor.core.notices import AlertNotice, Delivered, Notification, Outcome
 from monitor.core.verdicts import BinEstimate, Cause, Direction, Evidence, Metrics, Status, Verdict
+from monitor.pictures import PictureError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -10,8 +10,8 @@ from kafka import KafkaConsumer, TopicPartition
 from sqlalchemy import insert
 
 from monitor.ingest.dead_letter_replay import Replayed, replay_letters, replay_producer
+from monitor.ingest.faults import PublishError
 from monitor.ingest.formats import MAX_BYTES
-from monitor.ingest.replay import PublishError
 from monitor.store import tables
 from monitor.store.dead_letters import DeadLetterStore, Place, Selection
 

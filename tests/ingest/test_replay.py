@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from kafka import KafkaConsumer, TopicPartition
 
 from monitor.embedded import KafkaServer, embedded_kafka
+from monitor.ingest.faults import PublishError
 from monitor.ingest.files import LabelFile, PredictionFile
 from monitor.ingest.formats import (
     NEWEST_MS,
@@ -25,7 +26,6 @@ from monitor.ingest.formats import (
 from monitor.ingest.replay import (
     CHUNK,
     Progress,
-    PublishError,
     ReplayEvent,
     Topic,
     arrival_order,

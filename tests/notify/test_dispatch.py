@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from monitor.charts import PictureError
 from monitor.core.notices import (
     LAST_ATTEMPT,
     Attempt,
@@ -20,6 +19,7 @@ from monitor.core.notices import (
 from monitor.notify.console import ConsoleSender
 from monitor.notify.dispatch import deliver
 from monitor.notify.slack import SlackSender
+from monitor.pictures import PictureError
 from tests.notify import verdict_samples as samples
 from tests.notify.memory_outbox import POSTED_AT, MemoryOutbox, notification
 from tests.notify.slack_stub import TOKEN, Fault, FaultKind, Json, SlackStub
