@@ -44,6 +44,7 @@ from monitor.store.panes import PaneStore
 from monitor.store.positions import Fenced
 from monitor.watch import backtest as backtests
 from monitor.watch.advice import stored_advices
+from monitor.watch.schedule import stored_due
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -182,7 +183,7 @@ def replay(
         message = "no Kafka: set CALMON_KAFKA_BOOTSTRAP, like kafka-1:9092,kafka-2:9092"
         raise ValueError(message)
     predicted = read_predictions(predictions)
-    labelled = with_models(read_labels(labels), predicted)
+    labelled = with_models(read_labels(labels, predicted.claims), predicted)
     bootstrap = ",".join(options.pop("bootstrap_servers"))
     with printing.progress(len(predicted) + len(labelled)) as bar:
         kafka = producer(bootstrap, **options)
@@ -237,7 +238,12 @@ def status(
     require_current(url)
     engine = connect(url, name="calmon status")
     panes = PaneStore(engine)
-    found = printing.status_json(HistoryStore(engine), panes, model)
+    history = HistoryStore(engine)
+    found = printing.status_json(history, panes, model)
+    schedule = stored_due(
+        history, panes, model, lambda m: settings.policy_for(m) or settings.defaults
+    )
+    found["due"] = [each.as_json() for each in schedule]
     advice: list[LabelAdvice] = []
     if model is not None:
         advice = stored_advices(panes, model, settings.policy_for(model) or settings.defaults)
@@ -246,6 +252,7 @@ def status(
         typer.echo(json.dumps(found))
     else:
         printing.print_status(Console(), found)
+        printing.print_due(Console(), schedule)
         printing.print_advice(Console(), advice)
 
 

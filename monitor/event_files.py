@@ -1,4 +1,4 @@
-"""A prediction file and its label file as events, for the commands that need no server.
+"""Prediction files and their label files as events, for the commands that need no server.
 
 Guarantees: every label has the model of its prediction. Must never: drop or reorder a row.
 """
@@ -12,7 +12,7 @@ from monitor.watch.backtest import Events
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from monitor.ingest.files import ScoredFile
+    from monitor.ingest.files import LabelFile, PredictionFile, ScoredFile
 
 
 def read_events(predictions: Path, labels: Path) -> Events:
@@ -24,7 +24,19 @@ def read_events(predictions: Path, labels: Path) -> Events:
     )
 
     predicted = read_predictions(predictions)
-    labelled = with_models(read_labels(labels), predicted)
+    return _events(predicted, with_models(read_labels(labels, predicted.claims), predicted))
+
+
+def read_labelled(path: Path) -> Events | ScoredFile:
+    """One file with its labels: scores, or the events of another kind."""
+    from monitor.ingest import columns, files  # noqa: PLC0415  # Arrow; most commands never need it
+
+    found = columns.read_columns(path)
+    other = files.labelled_predictions(found)
+    return files.scored_of(found) if other is None else _events(*other)
+
+
+def _events(predicted: PredictionFile, labelled: LabelFile) -> Events:
     if labelled.model is None:  # pragma: no cover  # with_models gives every label a model
         raise AssertionError
     return Events(
@@ -38,6 +50,7 @@ def read_events(predictions: Path, labels: Path) -> Events:
         labelled.model,
         labelled.ts_ms,
         labelled.label,
+        predicted.numbers,
     )
 
 

@@ -22,19 +22,25 @@ from rich.progress import (
 from rich.table import Table
 
 from monitor.alert_printing import alert_words, alerts_json, print_alerts
+from monitor.core.claim_tables import claim_tables, is_levelled, worst_segments
+from monitor.core.claims import POSITIVE
+from monitor.core.due import due_words
 from monitor.core.reports import report_table
 from monitor.core.restarts import restart_words
 from monitor.core.verdicts import rfc3339
+from monitor.watch.corroboration import agreement_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from monitor.core.delay_advice import LabelAdvice
+    from monitor.core.due import Due
     from monitor.core.reports import SeriesReport
     from monitor.ingest.replay import Progress as Published
     from monitor.store.history import HistoryStore, Standing
     from monitor.store.panes import PaneStore
     from monitor.watch.backtest import BacktestAlert
+    from monitor.watch.corroboration import Agreement
     from monitor.watch.following import Judged
 
 Json = dict[str, object]
@@ -73,10 +79,31 @@ def progress(total: int) -> Iterator[Bar]:
 
 
 def print_reports(console: Console, reports: Sequence[SeriesReport]) -> None:
-    """Reliability table and metrics of each series."""
-    for report in reports:
-        console.print(report_table(report), markup=False, highlight=False, soft_wrap=True)
+    """Reliability table and metrics of each series, and the claims of a model side by side."""
+    own = [report_table(report) for report in reports if not is_levelled(report)]
+    for text in (*own, *claim_tables(reports)):
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
         console.print()
+
+
+def file_report_json(
+    reports: Sequence[SeriesReport],
+    advice: Sequence[LabelAdvice],
+    agreements: Sequence[Agreement],
+) -> Json:
+    """The report of files as `report --json` prints it."""
+    return {
+        "series": reports,
+        "labels": advice_json(advice),
+        "corroboration": [asdict(agreement) for agreement in agreements],
+    }
+
+
+def print_agreements(console: Console, agreements: Sequence[Agreement]) -> None:
+    """How sources of confidence agree, in sentences."""
+    for agreement in agreements:
+        text = f"{agreement.model}: {agreement_words(agreement)}"
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def print_backtest(
@@ -87,12 +114,15 @@ def print_backtest(
 ) -> None:
     """Every series' figures and verdicts, and the alerts that would have fired."""
     table = Table(title="series", title_justify="left")
-    for name in ("model", "segment", "labels", "coverage", "ECE (15 bins)", "debiased"):
+    kinds = any(report["claim"] != POSITIVE for report in reports)
+    columns = ["segment", "labels", "coverage", "ECE (15 bins)", "debiased"]
+    for name in ["model", *(["claim"] if kinds else []), *columns]:
         table.add_column(name)
     for report in reports:
         metrics = report["metrics"]
         table.add_row(
             _named(report["model"], report["version"]),
+            *([report["claim"]] if kinds else []),
             str(report["segment"] or "all"),
             str(report["n"]),
             _figure(report.get("coverage")),
@@ -100,12 +130,14 @@ def print_backtest(
             _figure(metrics["ece_debiased"]),
         )
     console.print(table)
+    for line in worst_segments(reports):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
     console.print(f"\n{len(alerts)} alerts in {len(given)} verdicts", highlight=False)
     for alert in alerts:
         episode = alert.episode
         since = rfc3339(alert.fired_at)
         until = rfc3339(episode.resolved_at) if episode.resolved_at else "still firing at the end"
-        where = f" {episode.series.segment}" if episode.series.segment else ""
+        where = _of_series(episode.series.claim, episode.series.segment)
         console.print(
             f"\n{_named(episode.series.model, episode.series.version)}{where}: "
             f"{episode.direction}, by the {episode.cause}\n"
@@ -143,7 +175,7 @@ def status_json(history: HistoryStore, panes: PaneStore, model: str | None = Non
     model: only its series.
     """
     return {
-        "series": standings_json(history.standings(model)),
+        "series": standings_json(history.standings(None if model is None else [model])),
         "alerts": alerts_json(history.answers(datetime.now(UTC)), model),
         "partitions": [
             {
@@ -172,12 +204,15 @@ def print_status(console: Console, found: Json) -> None:
     if not isinstance(series, list):  # pragma: no cover  # status_json makes a list
         raise TypeError
     shared = any(one["budget"] for one in series)
-    columns = ["model", "segment", "state", "alert", "ECE", "baseline", "labels", "evidence"]
+    kinds = any(one["claim"] != POSITIVE for one in series)
+    columns = ["segment", "state", "alert", "ECE", "baseline", "labels", "evidence"]
+    columns = ["model", *(["claim"] if kinds else []), *columns]
     for name in [*columns, *(["budget"] if shared else []), "as of"]:
         table.add_column(name)
     for one in series:
         table.add_row(
             _named(one["model"], one["version"]),
+            *([one["claim"]] if kinds else []),
             one["segment"] or "all",
             f"[{_COLOURS[one['status']]}]{one['status']}[/]",
             alert_words(one["episode"]),
@@ -191,7 +226,7 @@ def print_status(console: Console, found: Json) -> None:
     console.print(table)
     print_alerts(console, found.get("alerts"))
     for one in series:
-        where = f" {one['segment']}" if one["segment"] else ""
+        where = _of_series(one["claim"], one["segment"])
         name = _named(one["model"], one["version"])
         console.print(f"{name}{where}: {one['reason']}", markup=False, highlight=False)
     tallies = found["tallies"]
@@ -199,6 +234,16 @@ def print_status(console: Console, found: Json) -> None:
         kind = tally["kind"].replace("_", " ")
         console.print(f"{tally['model']}: {tally['events']} x {kind}", highlight=False)
     console.print(f"dead letters: {found['dead_letters']}", highlight=False)
+
+
+def print_due(console: Console, schedule: Sequence[Due]) -> None:
+    """What is overdue, and what a change asks for."""
+    for found in schedule:
+        series = found.series
+        name = _named(series.model, series.version) + _of_series(series.claim, series.segment)
+        words = due_words(found, name)
+        if words is not None:
+            console.print(words, markup=False, highlight=False, soft_wrap=True)
 
 
 def _standing_json(standing: Standing) -> Json:
@@ -278,6 +323,11 @@ def _share_words(budget: object) -> str:
 
 def _named(model: object, version: object) -> str:
     return f"{model} {version}" if version else str(model)
+
+
+def _of_series(claim: str, segment: str | None) -> str:
+    """Claim and segment after a model's name, where they are not the ordinary ones."""
+    return "".join(f" {part}" for part in (claim if claim != POSITIVE else "", segment) if part)
 
 
 def _with_interval(value: object, low: object, high: object) -> str:

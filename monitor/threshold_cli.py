@@ -88,7 +88,7 @@ def threshold(  # noqa: PLR0913  # one parameter an option
         series: decision
         for series in sorted(observed)
         if series.segment == segment and version in {None, series.version}
-        if (decision := policy_for(series.model).decision) is not None
+        if (decision := policy_for(series.model).decision_on(series.claim)) is not None
     }
     if not found:
         raise ValueError(_nothing(what, observed, policy_for))

@@ -71,7 +71,7 @@ def together(streams: dict[str, tuple[int, Events]]) -> Events:
     joined: dict[str, Any] = {
         column.name: np.concatenate([getattr(part, column.name) for part in parts])
         for column in fields(Events)
-        if column.name != "segments"
+        if column.name not in {"segments", "numbers"}
     }
     return replace(parts[0], **joined)
 

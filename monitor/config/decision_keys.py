@@ -9,7 +9,7 @@ from pydantic import Field
 
 from monitor.config.sections import Keys, key
 from monitor.config.times import parse_span
-from monitor.config.values import PositiveSpan  # noqa: TC001  # pydantic reads it at run time
+from monitor.config.values import Name, PositiveSpan  # noqa: TC001  # pydantic reads them at run time
 from monitor.core.decisions import DecisionPolicy
 
 MOST = 1e12
@@ -70,6 +70,16 @@ class DecisionKeys(Keys):
     )
     look_again_every: PositiveSpan = key(
         parse_span("30d"), "How often the cutoff is to be looked at.", example="1w"
+    )
+    source: Name | None = key(
+        None,
+        "Of an LLM's confidences the one that the cutoff is put on.",
+        example="verbalized",
+    )
+    corroborated_by: Name | None = key(
+        None,
+        "Another source that must be above the cutoff too before the answer is acted on.",
+        example="judge",
     )
 
     def value(self) -> DecisionPolicy:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from monitor.config.fleets import fleet_json, fleet_lines
 from monitor.config.times import span_text
-from monitor.core.policies import AlertPolicy, FirstLabels, Policy
+from monitor.core.kinds import VERBALIZED
+from monitor.core.policies import AlertPolicy, FirstLabels, Policy, weak_alone
 from monitor.core.verdicts import rfc3339
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ def describe(settings: Settings) -> dict[str, object]:
         "defaults": _policy(settings.defaults),
         "models": {model: _policy(policy) for model, policy in settings.declared.items()},
         "connections": _connections(settings.connections),
+        "warnings": warnings(settings),
     }
 
 
@@ -68,7 +70,21 @@ def describe_text(settings: Settings) -> str:
     lines.append("  connections")
     for name, value in _connections(settings.connections).items():
         lines.append(f"    {name}: {value}")
+    lines += [f"  warning: {each}" for each in warnings(settings)]
     return "\n".join(lines)
+
+
+def warnings(settings: Settings) -> list[str]:
+    """What is allowed and not wise, a sentence each."""
+    policies = {"defaults": settings.defaults} | {
+        f"models.{model}": policy for model, policy in settings.declared.items()
+    }
+    return [
+        f"{place}.decision: the cutoff is put on a {VERBALIZED} confidence alone, which is weak "
+        "evidence; give another source, or corroborated_by"
+        for place, policy in policies.items()
+        if weak_alone(policy)
+    ]
 
 
 def _policy(policy: Policy) -> dict[str, object]:
@@ -77,7 +93,8 @@ def _policy(policy: Policy) -> dict[str, object]:
 
 def _differences(policy: Policy, under: Policy) -> str:
     own, other = policy.as_json(), under.as_json()
-    return ", ".join(f"{key} {_value(policy, key)}" for key in own if own[key] != other[key])
+    keys = dict.fromkeys((*own, *other))
+    return ", ".join(f"{k} {_value(policy, k)}" for k in keys if own.get(k) != other.get(k))
 
 
 def _value(policy: Policy, key: str) -> str:
@@ -93,8 +110,10 @@ def _value(policy: Policy, key: str) -> str:
         return f"({_alerts(policy.alerts)})"
     if key == "decision" and policy.decision is not None:
         value = _decision(policy.decision)
+    if key == "claims":
+        value = f"({', '.join(policy.claims.names)})"
     if key == "segments":
-        return ", ".join(value) or "none"
+        value = ", ".join(value) or "none"
     return "none" if value is None else str(value)
 
 

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import AfterValidator, Field
 
+from monitor.config.claim_keys import ClaimKeys
 from monitor.config.decision_keys import DecisionKeys
 from monitor.config.routing_keys import ReceiverKeys, RoutingKeys, RuleKeys, SlackKeys
 from monitor.config.sections import SECTION, Keys, key
@@ -37,6 +38,7 @@ from monitor.config.values import (
 )
 from monitor.core.events import ChangeKind  # noqa: TC001  # pydantic reads it at run time
 from monitor.core.folding import MIN_BASELINE_LABELS
+from monitor.core.kinds import BINARY
 from monitor.core.policies import (
     AlertPolicy,
     Cadence,
@@ -44,6 +46,7 @@ from monitor.core.policies import (
     FirstLabels,
     NamedPeriod,
     Policy,
+    Stakes,
     Unlabelled,
     WobbleRule,
 )
@@ -343,6 +346,14 @@ class PolicyKeys(Keys):
         "Segment fields of the events to watch one by one, beside the whole.",
         example="[country, device]",
     )
+    max_segment_values: int = key(
+        DEFAULT.max_segment_values,
+        "Values of a segment field that are watched one by one, the first that are seen; the "
+        "others are pooled as `other`.",
+        example="20",
+        ge=1,
+        le=10_000,
+    )
     sample_rate: float = key(
         DEFAULT.sample_rate,
         "Share of the predictions that is counted, chosen by a hash of their id, labels with them.",
@@ -367,6 +378,18 @@ class PolicyKeys(Keys):
         "whole, and null leaves it out.",
         example="{cutoff: 0.5, cost_false_positive: 1, cost_false_negative: 5}",
     )
+    claims: ClaimKeys | None = key(
+        None,
+        "What a prediction states, if not one probability of label 1: classes, the sources of an "
+        "LLM's confidence, quantiles or intervals; the block is overridden whole.",
+        example="{sources: [judge]}",
+    )
+    stakes: Annotated[Stakes, Field(strict=False)] = key(
+        DEFAULT.stakes,
+        "How much hangs on the model's answers; with `high` a decision on a verbalized confidence "
+        "alone is refused.",
+        example="high",
+    )
 
     def over(self, policy: Policy) -> Policy:
         """The policy with the keys that were written here in place of its own."""
@@ -377,6 +400,8 @@ class PolicyKeys(Keys):
             written["alerts"] = self.alerts.over(policy.alerts)
         if self.decision is not None:
             written["decision"] = self.decision.value()
+        if "claims" in written:
+            written["claims"] = BINARY if self.claims is None else self.claims.value()
         return replace(policy, **written)
 
 
@@ -424,6 +449,7 @@ SECTIONS: dict[tuple[str, ...], type[Keys]] = {
     ("defaults", "baseline", "first_labels"): FirstLabelsKeys,
     ("defaults", "baseline", "period"): PeriodKeys,
     ("defaults", "decision"): DecisionKeys,
+    ("defaults", "claims"): ClaimKeys,
 }
 """Every mapping of the file by its place; models have the keys of `defaults`, and each receiver
 and rule those of its kind."""

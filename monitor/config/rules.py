@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from monitor.config.times import span_text
-from monitor.core.policies import NamedPeriod
+from monitor.core.kinds import VERBALIZED, Kind
+from monitor.core.policies import NamedPeriod, Stakes, Unlabelled, gate, weak_alone
 from monitor.core.verdicts import rfc3339
 
 if TYPE_CHECKING:
@@ -96,6 +97,54 @@ def _band_around_cutoff(policy: Policy) -> str | None:
     return None
 
 
+def _one_kind(policy: Policy) -> str | None:
+    claims = policy.claims
+    given = {
+        "classes": claims.classes,
+        "sources": claims.sources,
+        "quantiles or intervals": claims.quantiles or claims.intervals,
+    }
+    named = [name for name, values in given.items() if values]
+    if len(named) > 1:
+        return f"{' and '.join(named)} are of different kinds; a model's predictions state one"
+    if len(claims.classes) == 1:
+        return f"one class, {claims.classes[0]}, is always right; give them all"
+    return None
+
+
+def _labels_that_come(policy: Policy) -> str | None:
+    kind = policy.claims.kind
+    if policy.unlabelled is Unlabelled.NEGATIVE and kind in {Kind.MULTICLASS, Kind.REGRESSION}:
+        return "negative is for labels that are 0 or 1; use missing with classes and numbers"
+    return None
+
+
+def _source_declared(policy: Policy) -> str | None:
+    decision, sources = policy.decision, policy.claims.sources
+    if decision is None or not sources:
+        return None
+    for name, source in (
+        ("source", decision.source),
+        ("corroborated_by", decision.corroborated_by),
+    ):
+        if source is not None and source not in sources:
+            return f"{name} {source} is none of the declared sources {', '.join(sources)}"
+    if decision.source is None and len(sources) > 1:
+        return f"does not say which confidence the cutoff is put on; give source: {sources[0]}"
+    if decision.corroborated_by is not None and decision.corroborated_by == gate(policy):
+        return "corroborated_by is the source itself; name another one"
+    return None
+
+
+def _weak_alone(policy: Policy) -> str | None:
+    if policy.stakes is Stakes.HIGH and weak_alone(policy):
+        return (
+            f"the cutoff is put on a {VERBALIZED} confidence alone, which is weak evidence, and "
+            "stakes are high; give another source, or corroborated_by"
+        )
+    return None
+
+
 RULES = (
     Rule(("cohort", "pane"), _cohort_of_panes),
     Rule(("correction_horizon", "label_horizon"), _corrections_after_labels),
@@ -103,4 +152,8 @@ RULES = (
     Rule(("baseline",), _period_in_order),
     Rule(("baseline", "cohort"), _period_of_cohorts),
     Rule(("decision",), _band_around_cutoff),
+    Rule(("claims",), _one_kind),
+    Rule(("unlabelled", "claims"), _labels_that_come),
+    Rule(("decision", "claims"), _source_declared),
+    Rule(("decision", "stakes", "claims"), _weak_alone),
 )

@@ -47,7 +47,7 @@ _ABSENT = object()
 _CHANNEL: KeyPath = ("routing", "slack", "channel")
 _NULLABLE: tuple[KeyPath, ...] = (_CHANNEL, ("http", "address"), ("fleet", "false_alarms"))
 
-WHOLE_BLOCKS = ("baseline", "decision")
+WHOLE_BLOCKS = ("baseline", "decision", "claims")
 """Policy keys that are mappings, overridden whole."""
 TEXT_NAME = "calmon.yaml"
 """Name that problems give to a text that came from no file."""

@@ -14,10 +14,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
     from numpy.typing import NDArray
 
 POSITIVE = "positive"
 """Name of the single claim of a binary prediction: P(label = 1)."""
+
+OTHER = "other"
+"""Value of a dimension that holds all values beyond those that are watched by themselves."""
 
 WHOLE = ""
 """Segment of a series that holds all the traffic of its model version."""
@@ -64,6 +69,30 @@ def segment_name(values: dict[str, str]) -> str:
     The separators are percent-encoded in the values, so that a name can be taken apart again.
     """
     return ",".join(f"{name}={_escaped(values[name])}" for name in sorted(values))
+
+
+def pooled(segment: str, watched: Mapping[str, Collection[str]], most: int) -> str:
+    """The combination with values beyond the first `most` of a dimension as `other`.
+
+    watched: by dimension, the `dimension=value` that are watched by themselves already.
+    """
+    if segment == WHOLE:
+        return WHOLE
+    parts = []
+    for part in segment.split(","):
+        dimension = part.partition("=")[0]
+        known = watched.get(dimension, ())
+        is_watched = part in known or len(known) < most
+        parts.append(part if is_watched else f"{dimension}={OTHER}")
+    return ",".join(parts)
+
+
+def watch_values(segment: str, watched: dict[str, set[str]]) -> None:
+    """Note the values of a combination as watched; `other` takes no place."""
+    for part in segment.split(",") if segment else ():
+        dimension, _, value = part.partition("=")
+        if value != OTHER:
+            watched.setdefault(dimension, set()).add(part)
 
 
 def _escaped(value: str) -> str:

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from monitor.core.bins import N_SUMS, bin_index, row_sums
-from monitor.core.claims import outcomes
+from monitor.core.claims import OutcomeRule, outcomes
 from monitor.core.delay_cells import DelayCells, delay_key
 from monitor.core.join_rows import NO_TIME
+from monitor.core.losses import LossCells, loss_sums
 from monitor.core.panes import Cells, cell_key, pane_start_s
 
 if TYPE_CHECKING:
@@ -100,6 +101,48 @@ class Difference:
             np.concatenate([sums, late_sums]),
         )
 
+    def losses(self) -> LossCells:
+        """Change of the losses of quantiles and intervals; late as bins are."""
+        before, after = self.before, self.after
+        if self.table.only_equals:
+            return LossCells.empty()
+        series = self.held.series[self.rows]
+        levelled = np.flatnonzero(
+            after.predicted & (self.table.rule[series] != OutcomeRule.EQUALS)
+            & (self._relabelled | before.late | after.late)
+        )  # fmt: skip
+        if not len(levelled):
+            return LossCells.empty()
+        on_time = self._losses(after.label, levelled) - self._losses(before.label, levelled)
+        late = self._late_losses(after, levelled) - self._late_losses(before, levelled)
+        return LossCells.of(
+            np.concatenate([self._loss_keys(levelled, late=each) for each in (False, True)]),
+            np.concatenate([on_time, late]),
+        )
+
+    def _late_losses(self, now: Standing, chosen: NDArray[np.intp]) -> NDArray[np.int64]:
+        """What labels past the horizon add to what their on-time labels added."""
+        change = self._losses(now.late_label, chosen) - self._losses(now.label, chosen)
+        change[~now.late[chosen]] = 0
+        return change
+
+    def _losses(self, label: NDArray[np.float64], chosen: NDArray[np.intp]) -> NDArray[np.int64]:
+        """What the chosen rows' labels lose; nothing without a label."""
+        rows, refs = self.rows[chosen], self.held.refs
+        if refs is None:  # pragma: no cover  # a row with such a rule has brought its own
+            raise AssertionError
+        rule = self.table.rule[self.held.series[rows]]
+        return loss_sums(rule, self.held.score[rows], refs[rows], label[chosen])
+
+    def _loss_keys(self, chosen: NDArray[np.intp], *, late: bool) -> NDArray[np.int64]:
+        """Cells of losses are of a whole pane: their bin is 0."""
+        rows = self.rows[chosen]
+        series = self.held.series[rows]
+        start = pane_start_s(self.held.ts_ms[rows], self.table.pane_s[series])
+        return cell_key(
+            series, start, np.full(len(rows), late), np.zeros(len(rows), dtype=np.int64)
+        )
+
     def delays(self) -> DelayCells:
         """Change of the labels' delays."""
         before, after = self.before, self.after
@@ -144,7 +187,11 @@ class Difference:
         series, table = self.held.series[rows], self.table
         if table.only_equals:
             return np.asarray(label == table.low[series])
-        return outcomes(table.rule[series], table.low[series], table.high[series], label)
+        low, high = table.low[series], table.high[series]
+        if self.held.refs is not None:
+            own = table.rule[series] != OutcomeRule.EQUALS
+            low[own], high[own] = self.held.refs[rows[own]].T
+        return outcomes(table.rule[series], low, high, label)
 
     def _cell_keys(self, chosen: NDArray[np.intp], *, late: bool) -> NDArray[np.int64]:
         rows = self.rows[chosen]

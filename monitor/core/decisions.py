@@ -21,6 +21,8 @@ class DecisionPolicy:
     reviews_per_day: how many predictions the reviewers can look at in a day.
     tolerance: how much more than the best cutoff the present one may cost, as a share of it.
     look_again_every: how often the cutoff is to be looked at.
+    source: of an LLM's confidences the one that the cutoff is put on. corroborated_by: another
+    source that must be above the cutoff too.
     """
 
     cutoff: float
@@ -32,6 +34,8 @@ class DecisionPolicy:
     reviews_per_day: float | None = None
     tolerance: float = 0.1
     look_again_every: timedelta = timedelta(days=30)
+    source: str | None = None
+    corroborated_by: str | None = None
 
     @property
     def calibrated_cutoff(self) -> float:
@@ -51,5 +55,9 @@ class DecisionPolicy:
         return (low, high) if low < high else None
 
     def as_json(self) -> dict[str, object]:
-        """Plain JSON values: the span in seconds."""
-        return asdict(self) | {"look_again_every": self.look_again_every.total_seconds()}
+        """Plain JSON values: the span in seconds; sources only where one is named."""
+        found = asdict(self) | {"look_again_every": self.look_again_every.total_seconds()}
+        return {k: v for k, v in found.items() if v is not None or k not in _SOURCES}
+
+
+_SOURCES = ("source", "corroborated_by")

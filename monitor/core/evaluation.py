@@ -227,6 +227,7 @@ def _evidence(state: SeriesState, window: BinCounts) -> Evidence:
     bins = reliability_bins(window, BINS_SHOWN) if now else ()
     wrong = wrong_bins(bins)
     log_m, since_s = _standing(state)
+    decided = policy.decision_on(state.series.claim)
     delays = delay_evidence(state)
     cause: Cause | None = (
         shifts.cause_of(shift, split, policy.tolerance) if shift and split else None
@@ -274,7 +275,7 @@ def _evidence(state: SeriesState, window: BinCounts) -> Evidence:
             for each in state.opinions
         ),
         budget=state.share,
-        decision=None if policy.decision is None else decision_evidence(window, policy.decision),
+        decision=None if decided is None else decision_evidence(window, decided),
     )
 
 

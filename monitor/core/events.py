@@ -24,7 +24,9 @@ class PredictionColumns:
     """Claims waiting for their outcome; one element a claim.
 
     key: 64-bit hash of (model, prediction_id); shard: partition that owns the key;
-    series: index into the series table; ts_ms: prediction time, epoch milliseconds.
+    series: index into the series table; ts_ms: prediction time, epoch milliseconds; refs: None, or
+    of shape (n, 2) the numbers that the label is compared with, NaN for a claim that has its
+    reference in the series table.
     """
 
     key: NDArray[np.uint64]
@@ -32,6 +34,7 @@ class PredictionColumns:
     series: NDArray[np.int32]
     ts_ms: NDArray[np.int64]
     score: NDArray[np.float64]
+    refs: NDArray[np.float64] | None = None
 
     @classmethod
     def empty(cls) -> Self:
@@ -40,16 +43,26 @@ class PredictionColumns:
 
     def take(self, chosen: NDArray[np.bool_] | NDArray[np.intp] | slice) -> Self:
         """The chosen elements, by mask, by position or as a span."""
-        return type(self)(*(getattr(self, field.name)[chosen] for field in fields(self)))
+        columns = {name: getattr(self, name)[chosen] for name in _OF_EVERY_CLAIM}
+        return type(self)(**columns, refs=None if self.refs is None else self.refs[chosen])
 
     @classmethod
     def concatenated(cls, parts: Sequence[Self]) -> Self:
         """All parts (one at least) in this order."""
-        names = [field.name for field in fields(cls)]
-        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+        columns = {
+            name: np.concatenate([getattr(part, name) for part in parts])
+            for name in _OF_EVERY_CLAIM
+        }
+        if all(part.refs is None for part in parts):
+            return cls(**columns)
+        refs = [np.full((len(p), 2), np.nan) if p.refs is None else p.refs for p in parts]
+        return cls(**columns, refs=np.concatenate(refs))
 
     def __len__(self) -> int:
         return len(self.key)
+
+
+_OF_EVERY_CLAIM = ("key", "shard", "series", "ts_ms", "score")
 
 
 @dataclass(frozen=True, slots=True)

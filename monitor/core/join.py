@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from monitor.core.delay_cells import DelayCells
+    from monitor.core.losses import LossCells
     from monitor.core.panes import Cells
     from monitor.core.series_table import SeriesTable
 
@@ -50,6 +51,7 @@ class Applied:
 
     cells: Cells
     delays: DelayCells
+    losses: LossCells
     predictions: PredictionColumns
     labels: LabelColumns
     anchor_ms: NDArray[np.int64]
@@ -82,6 +84,7 @@ class JoinIndex:
         return Applied(
             change.cells(),
             change.delays(),
+            change.losses(),
             predictions.take(written.accepted),
             written.labels,
             anchor_ms,
@@ -200,6 +203,7 @@ class JoinIndex:
         held.shard[placed] = predictions.shard[accepted]
         held.ts_ms[placed] = predictions.ts_ms[accepted]
         held.score[placed] = predictions.score[accepted]
+        held.put_refs(placed, None if predictions.refs is None else predictions.refs[accepted])
         repeated = np.ones(len(rows), dtype=np.bool_)
         repeated[accepted] = False
         count_by_series(

@@ -1,8 +1,8 @@
 """Rows of the join index, as columns.
 
 Guarantees: row i of every column is one prediction, or the labels that came before it; a row
-takes 26 bytes and its label 16, and room that no row has taken yet takes none. Must never: decide
-anything; `join.py` does.
+takes 26 bytes, its label 16 and its own references 16, and room that no row has taken yet takes
+none. Must never: decide anything; `join.py` does.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ class JoinRows:
 
     ts_ms: prediction time, or the time of the first waiting label. `labels` are the newest label
     within the label horizon (or the first waiting one), `late` the newest past it. A NaN label with
-    a time is a retraction.
+    a time is a retraction. refs: the numbers that the label is compared with, shape (size, 2); None
+    while no prediction has brought its own.
     """
 
     def __init__(self) -> None:
@@ -43,6 +44,7 @@ class JoinRows:
         self.shard: NDArray[np.uint16] = np.empty(0, dtype=np.uint16)
         self.ts_ms: NDArray[np.int64] = np.empty(0, dtype=np.int64)
         self.score: NDArray[np.float64] = np.empty(0, dtype=np.float64)
+        self.refs: NDArray[np.float64] | None = None
         self.labels = RowLabels()
         self.late = LateLabels()
 
@@ -55,8 +57,19 @@ class JoinRows:
             column = _with_room(getattr(self, name), before, size)
             column[before:size] = vacant
             setattr(self, name, column)
+        if self.refs is not None:
+            self.refs = _with_room(self.refs, before, size)
+            self.refs[before:size] = np.nan
         self.labels.grow(before, size)
         self._size = size
+
+    def put_refs(self, rows: NDArray[np.int64], refs: NDArray[np.float64] | None) -> None:
+        """Keep the references that predictions bring; `refs` has shape (rows, 2)."""
+        if refs is None:
+            return
+        if self.refs is None:
+            self.refs = np.full((self._size, 2), np.nan)
+        self.refs[rows] = refs
 
     def reordered(self, positions: NDArray[np.intp], new_rows: NDArray[np.int64]) -> JoinRows:
         """Only the rows at `positions`, put at `new_rows`."""
@@ -64,6 +77,7 @@ class JoinRows:
         moved.grow(len(positions))
         for name in _VACANT_ROW:
             getattr(moved, name)[new_rows] = getattr(self, name)[positions]
+        moved.put_refs(new_rows, None if self.refs is None else self.refs[positions])
         for mine, its in ((self.labels, moved.labels), (self.late, moved.late)):
             ms, label = mine.get(positions)
             kept = ms != NO_TIME
@@ -169,6 +183,7 @@ def _with_room(column: NDArray[_Number], used: int, size: int) -> NDArray[_Numbe
     """
     if size <= len(column):
         return column
-    larger = np.empty(max(size, len(column) + len(column) // 2, 1024), dtype=column.dtype)
+    length = max(size, len(column) + len(column) // 2, 1024)
+    larger = np.empty((length, *column.shape[1:]), dtype=column.dtype)
     larger[:used] = column[:used]
     return larger

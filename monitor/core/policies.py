@@ -14,11 +14,17 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from monitor.core.claims import POSITIVE
 from monitor.core.decisions import DecisionPolicy  # noqa: TC001  # annotations are read at run time
 from monitor.core.events import ChangeKind
+from monitor.core.kinds import BINARY, TOP_LABEL, VERBALIZED, ClaimSet, Kind, confidence_claim
 
 if TYPE_CHECKING:
     from monitor.core.maintenance import Maintenance
+
+
+MAX_SEGMENT_VALUES = 100
+"""Values of a dimension that are watched by themselves, where a policy does not say."""
 
 
 class Cadence(StrEnum):
@@ -45,6 +51,13 @@ class Unlabelled(StrEnum):
 
     MISSING = "missing"
     NEGATIVE = "negative"
+
+
+class Stakes(StrEnum):
+    """How much hangs on a model's answers; high: weak evidence alone may not decide."""
+
+    NORMAL = "normal"
+    HIGH = "high"
 
 
 class WobbleRule(StrEnum):
@@ -121,6 +134,10 @@ class Policy:
     alarm_at: threshold A of the e-detector, in labels: average run length to a false alarm >= A.
     alerts: what follows from a verdict.
     decision: the cutoff that hangs on the scores, and what its errors cost, if that is told.
+    claims: what a prediction states; by default one probability of label 1.
+    stakes: how much hangs on the model's answers.
+    max_segment_values: values of a dimension that are watched by themselves, the first that are
+    seen; the others are pooled as `other`.
     """
 
     pane: timedelta = timedelta(hours=1)
@@ -144,15 +161,38 @@ class Policy:
     slack_channel: str | None = None
     alerts: AlertPolicy = AlertPolicy()
     decision: DecisionPolicy | None = None
+    claims: ClaimSet = BINARY
+    stakes: Stakes = Stakes.NORMAL
+    max_segment_values: int = MAX_SEGMENT_VALUES
 
     def as_json(self) -> dict[str, object]:
-        """Plain JSON values: spans in seconds, times in RFC 3339."""
-        return {key: _plain(value) for key, value in asdict(self).items()} | {
+        """Plain JSON values: spans in seconds, times in RFC 3339.
+
+        Keys that are younger than policies in the wild are there only where they are not the
+        ordinary ones: so those policies keep their fingerprints.
+        """
+        found = {key: _plain(value) for key, value in asdict(self).items() if key not in _RARE} | {
             "baseline": {"from": _RULE_NAMES[type(self.baseline)]}
             | {key: _plain(value) for key, value in asdict(self.baseline).items()},
             "alerts": self.alerts.as_json(),
             "decision": None if self.decision is None else self.decision.as_json(),
         }
+        if self.claims != BINARY:
+            found["claims"] = self.claims.as_json()
+        if self.stakes is not Stakes.NORMAL:
+            found["stakes"] = str(self.stakes)
+        if self.max_segment_values != MAX_SEGMENT_VALUES:
+            found["max_segment_values"] = self.max_segment_values
+        return found
+
+    def decision_on(self, claim: str) -> DecisionPolicy | None:
+        """The decision, if it hangs on the score of this claim; of intervals none does."""
+        on = {
+            Kind.BINARY: POSITIVE,
+            Kind.MULTICLASS: TOP_LABEL,
+            Kind.LLM: confidence_claim(gate(self) or ""),
+        }
+        return self.decision if on.get(self.claims.kind) == claim else None
 
     @property
     def sample_ppm(self) -> int:
@@ -166,6 +206,22 @@ class Policy:
         return hashlib.sha256(text.encode()).hexdigest()
 
 
+def gate(policy: Policy) -> str | None:
+    """The source of confidence that the policy's cutoff is put on; None without one."""
+    if policy.decision is None or not policy.claims.sources:
+        return None
+    if policy.decision.source is not None:
+        return policy.decision.source
+    return policy.claims.sources[0] if len(policy.claims.sources) == 1 else None
+
+
+def weak_alone(policy: Policy) -> bool:
+    """Whether a decision hangs on a verbalized confidence alone."""
+    decision = policy.decision
+    return gate(policy) == VERBALIZED and decision is not None and not decision.corroborated_by
+
+
+_RARE = ("claims", "stakes", "max_segment_values")
 _RULE_NAMES: dict[type, str] = {FirstLabels: "first_labels", NamedPeriod: "period"}
 
 

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, NotRequired, TypedDict
 from monitor.core.bin_tests import classify
 from monitor.core.claims import WHOLE, Series
 from monitor.core.estimates import estimates, ranking
+from monitor.core.kind_metrics import kind_metrics
+from monitor.core.losses import NO_LOSSES, Losses
 from monitor.core.metrics import metrics, reliability_bins
 from monitor.core.selection import labelled_selectively
 from monitor.core.verdicts import Direction
@@ -76,6 +78,8 @@ class ReportBin(TypedDict):
 class SeriesReport(TypedDict):
     """Estimates of one series; `metrics` holds every number of `Metrics`, `Estimates`, `Ranking`.
 
+    Claims of other kinds than binary have those of `kind_metrics.py` too.
+
     use says whether the scores tell outcomes apart, use_reason why; warnings are sentences. version
     is null where versions are pooled, segment where it is all the traffic.
     """
@@ -93,21 +97,24 @@ class SeriesReport(TypedDict):
     coverage: NotRequired[float | None]
 
 
-def series_report(
+def series_report(  # noqa: PLR0913  # what is known of a series, by name
     series: Series,
     counts: BinCounts,
     *,
     pooled: bool = False,
     with_coverage: bool = False,
     cohorts: Sequence[BinCounts] = (),
+    losses: Losses = NO_LOSSES,
 ) -> SeriesReport:
     """Report of one series; `pooled` counts hold all versions, so none is named.
 
-    cohorts: the same rows by day, where days are known, to see whether labels are chosen.
+    cohorts: the same rows by day, where days are known, to see whether labels are chosen. losses:
+    those of the same rows.
     """
     rank = asdict(ranking(counts))
     use, use_reason = rank.pop("use"), rank.pop("reason")
     found = asdict(metrics(counts)) | asdict(estimates(counts)) | rank
+    found |= kind_metrics(series.claim, counts, losses)
     n = found.pop("n")
     bins = reliability_bins(counts)
     wrong = {test.bin.lower: str(test.direction) for test in classify(bins) if test.off}

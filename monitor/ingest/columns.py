@@ -216,7 +216,7 @@ def _csv(path: str, data: pa.Buffer) -> dict[str, pa.ChunkedArray]:
 
 
 def _jsonl(path: str, data: pa.Buffer) -> dict[str, pa.ChunkedArray]:
-    """One object a line; an object under `segments` is spread into columns of its own."""
+    """One object a line; objects of events (`segments`, `probs`, ...) are spread into columns."""
     rows: list[dict[str, object]] = []
     decode = msgspec.json.Decoder(dict[str, object]).decode
     for number, line in enumerate(data.to_pybytes().split(b"\n"), start=1):
@@ -226,9 +226,10 @@ def _jsonl(path: str, data: pa.Buffer) -> dict[str, pa.ChunkedArray]:
             row = decode(line)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise FileError(path, f"line {number} is not a JSON object: {error}") from None
-        nested = row.pop("segments", None)
-        if isinstance(nested, dict):
-            row |= nested
+        for field, prefix in _SPREAD.items():
+            nested = row.pop(field, None)
+            if isinstance(nested, dict):
+                row |= {f"{prefix}{name}": value for name, value in nested.items()}
         rows.append(row)
     names = dict.fromkeys(name for row in rows for name in row)
     return {name: _array(path, name, [row.get(name) for row in rows]) for name in names}
@@ -243,6 +244,7 @@ def _array(path: str, name: str, values: list[object]) -> pa.ChunkedArray:
         raise FileError(path, problem, column=name) from None
 
 
+_SPREAD = {"segments": "", "probs": "p_", "confidences": "confidence_", "quantiles": "q_"}
 _READERS: dict[str, Callable[[str, pa.Buffer], dict[str, pa.ChunkedArray]]] = {
     ".parquet": _parquet,
     ".csv": _csv,

@@ -1,7 +1,9 @@
 """A polled batch to columns: every record becomes an event, or a dead letter with its reason.
 
-Guarantees: len(records) = predictions + labels + changes + dead letters + what sampling left out
-(tallied); order within a partition is kept. Must never: let one bad record hold up the others.
+Guarantees: every record is a prediction, a label, a change, a dead letter, or what sampling left
+out (tallied); order within a partition is kept. A prediction of another kind than binary, and each
+of its labels, is a row for each of its model's claims. Must never: let one bad record hold up the
+others.
 
 A batch without a fault, which is nearly every one, is decoded and checked as a whole; one with a
 fault is decoded record by record. Both give the same.
@@ -11,9 +13,8 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from itertools import repeat
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import numpy as np
 from xxhash import xxh3_64_intdigest
@@ -21,44 +22,41 @@ from xxhash import xxh3_64_intdigest
 from monitor.core.events import ChangeEvent, LabelColumns, PredictionColumns
 from monitor.core.tallies import Tally, TallyKind, count_by_model
 from monitor.ingest.formats import (
-    MAX_BYTES,
     NEWEST_MS,
     UNUSABLE,
     LabelEvent,
+    LabelOfAnyKind,
     PredictionEvent,
+    PredictionOfAnyKind,
     Refusal,
     decode_change,
     decode_label,
     decode_labels,
     decode_prediction,
     decode_predictions,
-    epoch_ms,
     refused_label,
     refused_time,
+    times_ms,
 )
-from monitor.store.ingest import DeadLetter
+from monitor.ingest.other_kinds import OtherKinds
+from monitor.ingest.records import dead_letter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from datetime import timedelta
 
     from numpy.typing import NDArray
 
+    from monitor.ingest.records import Record
     from monitor.ingest.series_book import SeriesBook
+    from monitor.store.ingest import DeadLetter
 
 
-class Record(Protocol):
-    """What is used of a consumer's record; timestamp is epoch milliseconds, negative if none."""
-
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-
-
-_Event = TypeVar("_Event", PredictionEvent, LabelEvent)
-_Decoded = TypeVar("_Decoded", PredictionEvent, LabelEvent, ChangeEvent)
+_Prediction: TypeAlias = PredictionEvent | PredictionOfAnyKind
+_Label: TypeAlias = LabelEvent | LabelOfAnyKind
+_PLAIN = (PredictionEvent, LabelEvent)
+_Event = TypeVar("_Event")
+_Decoded = TypeVar("_Decoded")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +81,7 @@ class Decoding:
         self._book = book
         self._seed = hash_seed
         self._skew_ms = int(max_future_skew.total_seconds() * 1000)
+        self._others = OtherKinds(book, self.keys, self._latest_ms)
 
     def decode(
         self,
@@ -126,9 +125,30 @@ class Decoding:
     def _predictions(
         self, records: Sequence[Record], dead: list[DeadLetter], tallies: Counter[Tally]
     ) -> PredictionColumns:
-        records, events = self._events(records, decode_predictions, decode_prediction, dead)
+        records, events, plain = self._events(records, decode_predictions, decode_prediction, dead)
+        if plain:
+            return self._scores(records, events, dead, tallies)
+        binary: list[tuple[Record, _Prediction]] = []
+        others: list[tuple[Record, PredictionOfAnyKind]] = []
+        for record, event in zip(records, events, strict=True):
+            if isinstance(event, PredictionOfAnyKind) and event.score is None:
+                others.append((record, event))
+            else:
+                binary.append((record, event))
+        scores = self._scores([r for r, _ in binary], [e for _, e in binary], dead, tallies)
+        stated = self._others.predictions(others, dead, tallies)
+        return PredictionColumns.concatenated([scores, stated])
+
+    def _scores(
+        self,
+        records: Sequence[Record],
+        events: Sequence[_Prediction],
+        dead: list[DeadLetter],
+        tallies: Counter[Tally],
+    ) -> PredictionColumns:
+        """Binary predictions."""
         series = self._book.series([(e.model, e.version, bytes(e.segments)) for e in events])
-        ts_ms = _times([e.ts for e in events])
+        ts_ms = times_ms([e.ts for e in events])
         refused = self._untimely(records, ts_ms) | (series < 0)
         for i in np.flatnonzero(refused).tolist():
             why = refused_time(events[i].ts, self._latest_ms(records[i]))
@@ -150,11 +170,50 @@ class Decoding:
     def _labels(
         self, records: Sequence[Record], dead: list[DeadLetter], tallies: Counter[Tally]
     ) -> LabelColumns:
-        records, events = self._events(records, decode_labels, decode_label, dead)
+        records, events, plain = self._events(records, decode_labels, decode_label, dead)
         model = self._book.models([e.model for e in events])
-        ts_ms = _times([e.ts for e in events])
+        if plain and not self._book.claims:
+            return self._answers(records, events, model, dead, tallies)
+        is_other = np.isin(model, list(self._book.claims))
+        numeric = self._numeric(records, events, ~is_other, dead)
+        own = ([records[i] for i in numeric], [events[i] for i in numeric], model[numeric])
+        others = [(records[i], events[i]) for i in np.flatnonzero(is_other).tolist()]
+        return LabelColumns.concatenated(
+            [
+                self._answers(*own, dead, tallies),
+                *self._others.labels(others, model[is_other], dead, tallies),
+            ]
+        )
+
+    def _numeric(
+        self,
+        records: Sequence[Record],
+        events: Sequence[_Label],
+        chosen: NDArray[np.bool_],
+        dead: list[DeadLetter],
+    ) -> list[int]:
+        """Which of the chosen labels are no text; those that are cannot be used."""
+        numeric = []
+        for i in np.flatnonzero(chosen).tolist():
+            refused = refused_label(events[i]) if isinstance(events[i].label, str) else None
+            if refused is None:
+                numeric.append(i)
+            else:
+                dead.append(dead_letter(records[i], refused))
+        return numeric
+
+    def _answers(
+        self,
+        records: Sequence[Record],
+        events: Sequence[_Label],
+        model: NDArray[np.int32],
+        dead: list[DeadLetter],
+        tallies: Counter[Tally],
+    ) -> LabelColumns:
+        """Labels of binary predictions."""
+        ts_ms = times_ms([e.ts for e in events])
         retracted = np.array([e.op == "retract" for e in events], dtype=np.bool_)
-        label = _numbers([e.label for e in events])
+        label = _numbers([e.label for e in events])  # type: ignore[misc]  # texts were refused
         label[retracted] = np.nan
         refused = self._untimely(records, ts_ms) | (model < 0)
         refused |= ~retracted & (label != 0) & (label != 1)
@@ -174,17 +233,19 @@ class Decoding:
     def _events(
         self,
         records: Sequence[Record],
-        decode_all: Callable[[Sequence[bytes | None]], list[_Event]],
+        decode_all: Callable[[Sequence[bytes | None]], Sequence[_Event]],
         decode_one: Callable[[bytes | None, int], _Event | Refusal],
         dead: list[DeadLetter],
-    ) -> tuple[Sequence[Record], list[_Event]]:
-        """The records that can be decoded, and their events."""
+    ) -> tuple[Sequence[Record], Sequence[_Event], bool]:
+        """The records that can be decoded, their events, and whether all are of the plain form."""
         try:
-            return records, decode_all([record.value for record in records])
+            events = decode_all([record.value for record in records])
         except UNUSABLE:
             # Which of them it is, and why, is found record by record.
             found = list(self._one_by_one(records, decode_one, dead))
-            return [record for record, _ in found], [event for _, event in found]
+            plain = all(isinstance(event, _PLAIN) for _, event in found)
+            return [record for record, _ in found], [event for _, event in found], plain
+        return records, events, isinstance(next(iter(events), None), _PLAIN)  # all are of one type
 
     def _one_by_one(
         self,
@@ -211,14 +272,6 @@ class Decoding:
         return record.timestamp + self._skew_ms if told else NEWEST_MS
 
 
-def _times(moments: Sequence[int | datetime]) -> NDArray[np.int64]:
-    """Epoch milliseconds; most streams send them as numbers, which numpy takes as they are."""
-    try:
-        return np.array(moments, dtype=np.int64)
-    except TypeError:
-        return np.array([epoch_ms(moment) for moment in moments], dtype=np.int64)
-
-
 def _numbers(labels: Sequence[bool | float | None]) -> NDArray[np.float64]:
     """Labels as doubles; NaN where there is none, infinite where a double cannot hold it."""
     try:
@@ -232,24 +285,3 @@ def _double(label: float | None) -> float:
         return float("nan") if label is None else float(label)
     except OverflowError:
         return float("inf")
-
-
-def dead_letter(record: Record, refusal: Refusal) -> DeadLetter:
-    """The record with the reason it cannot be used; at most MAX_BYTES of it are kept."""
-    return DeadLetter(
-        record.topic,
-        record.partition,
-        record.offset,
-        refusal.reason,
-        refusal.detail.replace("\x00", "\\0"),
-        None if record.key is None else record.key[:MAX_BYTES],
-        None if record.value is None else record.value[:MAX_BYTES],
-        published_at(record),
-    )
-
-
-def published_at(record: Record) -> datetime | None:
-    """Kafka's time of a record; None where there is none, or one that cannot be meant."""
-    if not 0 <= record.timestamp <= NEWEST_MS:
-        return None
-    return datetime.fromtimestamp(record.timestamp / 1000, UTC)

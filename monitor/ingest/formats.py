@@ -2,6 +2,9 @@
 
 Guarantees: any bytes give an event or a Refusal, never an exception. Must never: accept a score
 outside [0, 1], a time without a zone, or a message over MAX_BYTES.
+
+A batch of binary events, which is most of the traffic, is decoded by decoders that know nothing
+else; a batch that has others, by those that know every kind.
 """
 
 from __future__ import annotations
@@ -11,12 +14,15 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 import msgspec
+import numpy as np
 from msgspec import Meta, Raw, Struct
 
 from monitor.core.events import ChangeEvent, ChangeKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
 
 _Event = TypeVar("_Event")
 
@@ -31,6 +37,8 @@ _MILLISECOND = timedelta(milliseconds=1)
 
 _Name = Annotated[str, Meta(min_length=1, max_length=200)]
 _Identifier = Annotated[str, Meta(min_length=1, max_length=1024)]
+_Probability = Annotated[float, Meta(ge=0, le=1)]
+_Logprob = Annotated[float, Meta(le=0)]
 _Time = Annotated[int, Meta(ge=0, le=NEWEST_MS)] | Annotated[datetime, Meta(tz=True)]
 
 
@@ -43,6 +51,40 @@ class PredictionEvent(Struct, frozen=True, gc=False):
     ts: _Time
     score: Annotated[float, Meta(ge=0, le=1)]
     segments: Raw = Raw(b"{}")
+
+
+class StatedInterval(Struct, frozen=True, gc=False):
+    """A central interval of this level, as published."""
+
+    level: Annotated[float, Meta(gt=0, lt=1)]
+    lower: float
+    upper: float
+
+
+class PredictionOfAnyKind(Struct, frozen=True):
+    """One prediction as published; one of the fields from `score` to `interval` says its kind."""
+
+    prediction_id: _Identifier
+    model: _Name
+    version: _Name
+    ts: _Time
+    segments: Raw = Raw(b"{}")
+    score: _Probability | None = None
+    probs: dict[str, _Probability] | list[_Probability] | None = None
+    confidences: dict[str, _Probability] | None = None
+    logprobs: list[_Logprob] | _Logprob | None = None
+    quantiles: dict[str, float] | None = None
+    interval: StatedInterval | list[StatedInterval] | None = None
+
+
+class LabelOfAnyKind(Struct, frozen=True, gc=False):
+    """One label as published: also the name of a class."""
+
+    prediction_id: _Identifier
+    model: _Name
+    ts: _Time
+    label: bool | int | float | str | None = None
+    op: Literal["upsert", "retract"] = "upsert"
 
 
 class LabelEvent(Struct, frozen=True, gc=False):
@@ -76,45 +118,83 @@ UNUSABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, TypeError)
 
 _predictions = msgspec.json.Decoder(PredictionEvent)
 _labels = msgspec.json.Decoder(LabelEvent)
+_any_predictions = msgspec.json.Decoder(PredictionOfAnyKind)
+_any_labels = msgspec.json.Decoder(LabelOfAnyKind)
 _changes = msgspec.json.Decoder(_ChangeMessage)
 _segments = msgspec.json.Decoder(dict[str, str | int | float | bool | None])
 
 
-def decode_predictions(values: Sequence[bytes | None]) -> list[PredictionEvent]:
+def decode_predictions(
+    values: Sequence[bytes | None],
+) -> Sequence[PredictionEvent | PredictionOfAnyKind]:
     """Every message of a batch, times not yet checked; raises one of UNUSABLE if any is bad.
 
     Who gets one decodes the batch message by message, to learn which and why.
     """
-    return _decoded(_predictions.decode, values)
+    try:
+        return _decoded(_predictions.decode, values)
+    except msgspec.ValidationError:
+        events = _decoded(_any_predictions.decode, values)
+    if any(refused_kind(event) for event in events):
+        msg = "a prediction states no kind, or two"
+        raise msgspec.ValidationError(msg)
+    return events
 
 
-def decode_labels(values: Sequence[bytes | None]) -> list[LabelEvent]:
-    """As decode_predictions, for labels; whether they are 0 or 1 is not yet checked."""
-    return _decoded(_labels.decode, values)
+def decode_labels(values: Sequence[bytes | None]) -> Sequence[LabelEvent | LabelOfAnyKind]:
+    """As decode_predictions, for labels; whether they fit their model is not yet checked."""
+    try:
+        return _decoded(_labels.decode, values)
+    except msgspec.ValidationError:
+        return _decoded(_any_labels.decode, values)
 
 
-def decode_prediction(value: bytes | None, latest_ms: int) -> PredictionEvent | Refusal:
+def decode_prediction(
+    value: bytes | None, latest_ms: int
+) -> PredictionEvent | PredictionOfAnyKind | Refusal:
     """A prediction no newer than `latest_ms`, or why not."""
     refused = _refused_bytes(value)
     if refused is not None or value is None:
         return refused or _EMPTY
+    event: PredictionEvent | PredictionOfAnyKind
     try:
         event = _predictions.decode(value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        return _refusal(error)
+        of_any_kind = _prediction_of_any_kind(value)
+        if of_any_kind is None:
+            return _refusal(error)
+        if isinstance(of_any_kind, Refusal):
+            return of_any_kind
+        event = of_any_kind
     return refused_time(event.ts, latest_ms) or event
 
 
-def decode_label(value: bytes | None, latest_ms: int) -> LabelEvent | Refusal:
-    """A label no newer than `latest_ms`, or why not."""
+def decode_label(value: bytes | None, latest_ms: int) -> LabelEvent | LabelOfAnyKind | Refusal:
+    """A label no newer than `latest_ms`, or why not; whether it fits its model is not checked."""
     refused = _refused_bytes(value)
     if refused is not None or value is None:
         return refused or _EMPTY
+    event: LabelEvent | LabelOfAnyKind
     try:
         event = _labels.decode(value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        return _refusal(error)
-    return refused_time(event.ts, latest_ms) or refused_label(event) or event
+        try:
+            event = _any_labels.decode(value)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return _refusal(error)
+    return refused_time(event.ts, latest_ms) or event
+
+
+def _prediction_of_any_kind(value: bytes) -> PredictionOfAnyKind | Refusal | None:
+    """A prediction of another kind than binary, or why it is none; None if it does not try."""
+    try:
+        event = _any_predictions.decode(value)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        tries = any(f"$.{name}" in str(error) for names in _KINDS[1:] for name in names)
+        return _refusal(error) if tries else None
+    if all(getattr(event, name) is None for names in _KINDS for name in names):
+        return None
+    return refused_kind(event) or event
 
 
 def decode_change(value: bytes | None, latest_ms: int) -> ChangeEvent | Refusal:
@@ -152,13 +232,39 @@ def epoch_ms(moment: int | datetime) -> int:
     return moment if isinstance(moment, int) else (moment - _EPOCH) // _MILLISECOND
 
 
-def refused_label(event: LabelEvent) -> Refusal | None:
-    """Why a label cannot be used, if it cannot."""
-    if event.op == "retract" or (event.label is not None and event.label in (0, 1)):
+def times_ms(moments: Sequence[int | datetime]) -> NDArray[np.int64]:
+    """Epoch milliseconds; most streams send them as numbers, which numpy takes as they are."""
+    try:
+        return np.array(moments, dtype=np.int64)
+    except TypeError:
+        return np.array([epoch_ms(moment) for moment in moments], dtype=np.int64)
+
+
+def refused_kind(event: PredictionOfAnyKind) -> Refusal | None:
+    """Why a prediction says no kind, or two, if so; one with a score is binary."""
+    if event.score is not None:
+        return None
+    given = [[name for name in names if getattr(event, name) is not None] for names in _KINDS]
+    stated = [names for names in given if names]
+    if len(stated) == 1:
+        return None
+    if not stated:
+        return Refusal("missing_field", "the prediction states nothing; give it a score")
+    told = ", ".join(name for names in stated for name in names)
+    return Refusal("two_kinds", f"it states {told}; send predictions of one kind a model")
+
+
+_KINDS = (("score",), ("probs",), ("confidences", "logprobs"), ("quantiles", "interval"))
+
+
+def refused_label(event: LabelEvent | LabelOfAnyKind) -> Refusal | None:
+    """Why a label of a binary prediction cannot be used, if it cannot; a text never can."""
+    label = event.label
+    if not isinstance(label, str) and (event.op == "retract" or label in (0, 1)):
         return None
     return Refusal(
         "bad_label",
-        f"label is {_shown(repr(event.label))}; a binary label is 0 or 1 "
+        f"label is {_shown(repr(label))}; a binary label is 0 or 1 "
         "(use op retract to take one back)",
     )
 

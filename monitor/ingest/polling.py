@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from kafka import KafkaConsumer, TopicPartition
 
-    from monitor.ingest.decoding import Record
+    from monitor.ingest.records import Record
     from monitor.store.positions import Position
 
 

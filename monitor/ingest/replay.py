@@ -17,6 +17,7 @@ import numpy as np
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
+from monitor.core.kinds import Kind
 from monitor.ingest.faults import PublishError
 
 if TYPE_CHECKING:
@@ -63,11 +64,24 @@ class _Prediction(msgspec.Struct, frozen=True, gc=False):
     segments: dict[str, str]
 
 
+class _Stated(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A prediction of another kind, in one of the fields after `ts`."""
+
+    prediction_id: str
+    model: str
+    version: str
+    ts: int
+    probs: dict[str, float] | None = None
+    confidences: dict[str, float] | None = None
+    quantiles: dict[str, float] | None = None
+    segments: dict[str, str] = {}
+
+
 class _Label(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     prediction_id: str
     model: str
     ts: int
-    label: int | None = None
+    label: int | float | str | None = None
     op: str = "upsert"
 
 
@@ -157,26 +171,54 @@ def _merged(
         ts = int(ts_ms[row])
         if row < n:
             key = predictions.prediction_id[row]
-            prediction = _Prediction(
-                key,
-                predictions.model[row],
-                predictions.version[row],
-                ts,
-                float(predictions.score[row]),
-                {
-                    name: values[row]
-                    for name, values in predictions.segments.items()
-                    if values[row] and (segments is None or name in segments)
-                },
-            )
-            yield ReplayEvent("predictions", key.encode(), encode(prediction), ts)
+            value = encode(_prediction(predictions, row, ts, segments))
+            yield ReplayEvent("predictions", key.encode(), value, ts)
         elif label_model[row - n]:
-            key, label = labels.prediction_id[row - n], labels.label[row - n]
-            if np.isnan(label):
-                message = _Label(key, label_model[row - n], ts, op="retract")
+            key, model = labels.prediction_id[row - n], label_model[row - n]
+            label = _label(labels, row - n)
+            if label is None:
+                message = _Label(key, model, ts, op="retract")
             else:
-                message = _Label(key, label_model[row - n], ts, int(label))
+                message = _Label(key, model, ts, label)
             yield ReplayEvent("labels", key.encode(), encode(message), ts)
+
+
+def _prediction(
+    predictions: PredictionFile, row: int, ts: int, segments: Collection[str] | None
+) -> _Prediction | _Stated:
+    """One row as the message that it was."""
+    own = {
+        name: values[row]
+        for name, values in predictions.segments.items()
+        if values[row] and (segments is None or name in segments)
+    }
+    identity = (predictions.prediction_id[row], predictions.model[row], predictions.version[row])
+    if predictions.claims.kind is Kind.BINARY:
+        return _Prediction(*identity, ts, float(predictions.score[row]), own)
+    numbers = {
+        name.split("_", 1)[1]: float(values[row])
+        for name, values in predictions.numbers.items()
+        if not np.isnan(values[row])
+    }
+    kind = predictions.claims.kind
+    return _Stated(
+        *identity,
+        ts,
+        probs=numbers if kind is Kind.MULTICLASS else None,
+        confidences=numbers if kind is Kind.LLM else None,
+        quantiles=numbers if kind is Kind.REGRESSION else None,
+        segments=own,
+    )
+
+
+def _label(labels: LabelFile, row: int) -> float | str | None:
+    """The label as it is sent: a class by name, a whole number as one; None for a retraction."""
+    label = float(labels.label[row])
+    if np.isnan(label):
+        return None
+    if labels.names is not None:
+        return str(labels.names[row])
+    return int(label) if label.is_integer() else label
 
 
 def _chunks(events: Iterable[ReplayEvent], speed: float | None) -> Iterator[list[ReplayEvent]]:

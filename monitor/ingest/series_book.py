@@ -9,20 +9,23 @@ until the next batch is looked up.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from monitor.core.claims import POSITIVE, Series, segment_name
+from monitor.core.claims import POSITIVE, OutcomeRule, Series, pooled, segment_name, watch_values
+from monitor.core.kinds import Kind
 from monitor.core.policies import Unlabelled
 from monitor.core.series_table import EVERY_PPM, SeriesRules, SeriesTable
 from monitor.ingest.formats import Refusal, decode_segments, refused_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
+    from monitor.core.kinds import ClaimSet
     from monitor.core.policies import Policy
     from monitor.store.ingest import IngestStore
 
@@ -34,8 +37,9 @@ MAX_SERIES = 100_000
 MAX_SEGMENT_BYTES = 800
 """A series' identity is indexed, and an index entry of Postgres has room for about 2700 bytes."""
 
-Sighting = tuple[str, str, bytes]
-"""Model, version and raw segments, as they stood in a message."""
+Sighting = tuple[str, str, bytes] | tuple[str, str, bytes, str, OutcomeRule, float]
+"""Model, version and raw segments, as they stood in a message; then, of a claim that is not
+`positive`, its name, rule and reference."""
 
 _EVERY_KEY = np.iinfo(np.uint64).max
 
@@ -67,6 +71,8 @@ class SeriesBook:
         self._sighting_bytes = 0
         self._sample_limit = np.empty(0, dtype=np.uint64)
         self._correction_ms = np.empty(0, dtype=np.int64)
+        self._claims: dict[int, ClaimSet] = {}
+        self._watched: dict[str, dict[str, set[str]]] = {}
         self.table = SeriesTable()
         self.refresh()
 
@@ -99,6 +105,11 @@ class SeriesBook:
             self._learn_models(names)
             found = [self._models[name] for name in names]
         return np.array(found, dtype=np.int32)
+
+    @property
+    def claims(self) -> Mapping[int, ClaimSet]:
+        """What predictions of each model state, by its number, of all that are not binary."""
+        return self._claims
 
     def refusal(self, code: int) -> Refusal:
         """Why the events of a code below zero are refused."""
@@ -133,8 +144,8 @@ class SeriesBook:
 
     def _learn(self, sightings: Sequence[Sighting]) -> None:
         unknown = [s for s in dict.fromkeys(sightings) if s not in self._sightings]
-        self._sighting_bytes += sum(len(raw) for _, _, raw in unknown)
-        self._learn_models([model for model, _, _ in unknown])
+        self._sighting_bytes += sum(len(sighting[2]) for sighting in unknown)
+        self._learn_models([sighting[0] for sighting in unknown])
         wanted: dict[Sighting, tuple[Series, SeriesRules]] = {}
         new: set[tuple[Series, SeriesRules]] = set()
         for sighting in unknown:
@@ -184,17 +195,22 @@ class SeriesBook:
             self._number(self._store.model_ids(new))
 
     def _describe(self, sighting: Sighting) -> tuple[Series, SeriesRules] | int:
-        model, version, raw = sighting
+        model, version, raw, *claim = sighting
         number, policy = self._models[model], self._policy_for(model)
         if number < 0 or policy is None:
             return number
+        if not claim and policy.claims.kind is not Kind.BINARY:
+            return self._refused(other_kind(model, policy.claims))
         values = decode_segments(raw)
         if isinstance(values, Refusal):
             return self._refused(values)
         segment = segment_name({name: values.get(name, "") for name in policy.segments})
+        watched = self._watched.setdefault(model, {})
+        segment = pooled(segment, watched, policy.max_segment_values)
         refused = refused_text(version) or _refused_segment(segment)
         if refused is not None:
             return self._refused(refused)
+        watch_values(segment, watched)
         rules = SeriesRules(
             number,
             int(policy.pane.total_seconds()),
@@ -203,7 +219,10 @@ class SeriesBook:
             sample_ppm=policy.sample_ppm,
             unlabelled_negative=policy.unlabelled is Unlabelled.NEGATIVE,
         )
-        return Series(model, version, POSITIVE, segment), rules
+        if len(sighting) == 3:  # noqa: PLR2004  # a binary prediction
+            return Series(model, version, POSITIVE, segment), rules
+        _, _, _, name, rule, low = sighting
+        return Series(model, version, name, segment), replace(rules, rule=rule, low=low)
 
     def _refused(self, refusal: Refusal) -> int:
         self._refusals.append(refusal)
@@ -212,6 +231,7 @@ class SeriesBook:
     def _take(self, found: list[tuple[int, Series, SeriesRules]]) -> None:
         for index, series, rules in found:
             self.table.add(index, series, rules)
+            watch_values(series.segment, self._watched.setdefault(series.model, {}))
 
     def _number(self, found: dict[str, int]) -> None:
         """Learn the numbers of models, and what their policies say about each event."""
@@ -226,6 +246,23 @@ class SeriesBook:
             if policy is not None:
                 self._sample_limit[number] = (policy.sample_ppm << 64) // EVERY_PPM - 1
                 self._correction_ms[number] = policy.correction_horizon.total_seconds() * 1000
+                if policy.claims.kind is not Kind.BINARY:
+                    self._claims[number] = policy.claims
+
+
+def other_kind(model: str, claims: ClaimSet) -> Refusal:
+    """Why a prediction of another kind than its model's is refused."""
+    fields = {
+        Kind.BINARY: "a score",
+        Kind.MULTICLASS: "probs",
+        Kind.LLM: "confidences or logprobs",
+        Kind.REGRESSION: "quantiles or interval",
+    }
+    return Refusal(
+        "other_kind",
+        f"by the policy of {model!r} its predictions state {fields[claims.kind]}; send that, or "
+        "declare in `claims` what they state",
+    )
 
 
 def _refused_segment(segment: str) -> Refusal | None:

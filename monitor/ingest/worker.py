@@ -26,11 +26,12 @@ from monitor.ingest.consumer import (
     require_topics,
     tell_offsets,
 )
-from monitor.ingest.decoding import Decoding, published_at
+from monitor.ingest.decoding import Decoding
 from monitor.ingest.faults import KafkaUnavailable
 from monitor.ingest.flushing import FlushCadence
 from monitor.ingest.polling import fresh, poll
 from monitor.ingest.rebalances import Rebalances
+from monitor.ingest.records import published_at
 from monitor.ingest.reporting import Reporting, UnderWay
 from monitor.ingest.shard_state import ShardState
 from monitor.ingest.taking_over import (
@@ -51,8 +52,8 @@ if TYPE_CHECKING:
 
     from kafka import KafkaConsumer
 
-    from monitor.ingest.decoding import Record
     from monitor.ingest.observed import Observer
+    from monitor.ingest.records import Record
     from monitor.ingest.series_book import SeriesBook
     from monitor.ingest.shard_state import Topics
     from monitor.store.ingest import Flush, IngestStore

@@ -55,6 +55,8 @@ def block_row(block: Block) -> dict[str, object]:
     """The block as a row of join_block."""
     predictions, labels = block.predictions, block.labels
     columns = {f"p_{name}": getattr(predictions, name) for name in _PREDICTION_COLUMNS}
+    if predictions.refs is not None:
+        columns["p_refs"] = predictions.refs
     columns |= {f"y_{name}": getattr(labels, name) for name in _LABEL_COLUMNS}
     columns["y_anchor_ms"] = block.anchor_ms
     newest = np.concatenate([predictions.ts_ms, block.anchor_ms])
@@ -91,6 +93,7 @@ def unpack_block(shard: int, payload: bytes, tallies: list[list[object]]) -> Blo
     """The block of a row of join_block."""
     columns = unpack(payload)
     key, series, ts_ms, score = (columns[f"p_{name}"] for name in _PREDICTION_COLUMNS)
+    refs = columns.get("p_refs")
     y_key, model, y_ts_ms, label = (columns[f"y_{name}"] for name in _LABEL_COLUMNS)
     return Block(
         shard,
@@ -100,6 +103,7 @@ def unpack_block(shard: int, payload: bytes, tallies: list[list[object]]) -> Blo
             series.astype(np.int32, copy=False),
             ts_ms.astype(np.int64, copy=False),
             score.astype(np.float64, copy=False),
+            None if refs is None else refs.astype(np.float64, copy=False),
         ),
         LabelColumns(
             y_key.astype(np.uint64, copy=False),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from monitor.core.delay_advice import LabelAdvice, label_advice
+from monitor.watch.cohorts import label_claims
 
 if TYPE_CHECKING:
     from monitor.core.policies import Policy
@@ -25,9 +26,6 @@ def stored_advices(panes: PaneStore, model: str, policy: Policy) -> list[LabelAd
         return []
     named = panes.series(model)
     cells, delays = panes.bins(list(named)), panes.delays.known(list(named))
-    versions: dict[str, list[int]] = {}
-    for index, series in named.items():
-        versions.setdefault(series.version, []).append(index)
     return [
         label_advice(
             model,
@@ -37,5 +35,5 @@ def stored_advices(panes: PaneStore, model: str, policy: Policy) -> list[LabelAd
             policy,
             int(max(newest).timestamp()),
         )
-        for version, indices in sorted(versions.items())
+        for (_, version), indices in sorted(label_claims(named).items())
     ]

@@ -6,25 +6,26 @@ clock. Must never: look past a cohort's maturity, or at the wall clock.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from monitor.core.claims import POSITIVE, Series, segment_name
+from monitor.core.claims import Series
 from monitor.core.delay_advice import LabelAdvice, label_advice
 from monitor.core.episodes import AlertKind, Episode
 from monitor.core.events import LabelColumns, PredictionColumns
 from monitor.core.fleet import boundaries
 from monitor.core.folding import moment
 from monitor.core.join import JoinIndex
-from monitor.core.policies import Unlabelled
+from monitor.core.kinds import salt
+from monitor.core.losses import LossCells
 from monitor.core.reports import series_report
 from monitor.core.restarts import Announcement, change_announced
-from monitor.core.series_table import SeriesRules, SeriesTable
 from monitor.core.verdicts import Verdict, rfc3339
-from monitor.watch.cohorts import CohortDelays, cohorts_of, members
+from monitor.watch.claimed import NamedSeries, claimed_by
+from monitor.watch.cohorts import CohortDelays, cohorts_of, label_claims, members
 from monitor.watch.fleet_ledger import FleetLedger
 from monitor.watch.following import follow, in_time_order, matures_at, start, take, wake
 from monitor.watch.ranged import BEGINNING
@@ -61,6 +62,8 @@ class Events:
     """Predictions and labels as columns, each in its order of arrival.
 
     segments: values by dimension; label NaN retracts; label_model `""` has no prediction.
+    numbers: by name, what predictions of other kinds than binary state (`ClaimSet.columns`), NaN
+    where one does not; then `score` is not looked at, and the labels are those of `kinds.py`.
     """
 
     prediction_id: Text
@@ -73,15 +76,17 @@ class Events:
     label_model: Text
     label_ms: NDArray[np.int64]
     label: NDArray[np.float64]
+    numbers: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """Everything counted from files: all cells, the labels' delays, and each index's series."""
+    """Everything counted from files: cells, the labels' delays, losses, and each index's series."""
 
     cells: Cells
     delays: DelayCells
     named: dict[int, Series]
+    losses: LossCells = field(default_factory=LossCells.empty)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,32 +123,43 @@ class BacktestAlert:
 
 
 def count(events: Events, policy_for: Callable[[str], Policy]) -> Counted:
-    """Join and count all events under the policies' panes and horizons."""
-    table, named, series = _series(events, policy_for)
+    """Join and count all events under the policies' panes and horizons.
+
+    Raises ValueError where a model's policy declares other claims than the events make.
+    """
     ids = np.concatenate([_keyed(events.model, events.prediction_id),
                           _keyed(events.label_model, events.label_id)])  # fmt: skip
     _, number_of_id = np.unique(ids, return_inverse=True)
     # The table wants keys whose upper bits differ; times an odd number is one to one.
     key = number_of_id.astype(np.uint64) * GOLDEN
     n = len(events.prediction_id)
-    names = sorted(set(events.model) | set(events.label_model))
-    number = {name: index for index, name in enumerate(names)}
-    predictions = PredictionColumns(
-        key[:n],
-        np.zeros(n, dtype=np.int32),
-        series,
-        events.ts_ms,
-        events.score,
+    claimed = claimed_by(events, policy_for)
+    named = NamedSeries(events, policy_for)
+    predictions = [
+        PredictionColumns(
+            key[:n][made.row] ^ np.uint64(salt(made.name)),
+            np.zeros(len(made.row), dtype=np.int32),
+            named.indices(made),
+            events.ts_ms[made.row],
+            made.score,
+            made.refs,
+        )
+        for made in claimed.predictions
+    ]
+    labels = [
+        LabelColumns(
+            key[n:][row] ^ np.uint64(salt(name)),
+            np.zeros(len(row), dtype=np.int32),
+            named.models(events.label_model[row]),
+            events.label_ms[row],
+            events.label[row],
+        )
+        for name, row in claimed.labels
+    ]
+    applied = JoinIndex(named.table).apply(
+        PredictionColumns.concatenated(predictions), LabelColumns.concatenated(labels)
     )
-    labels = LabelColumns(
-        key[n:],
-        np.zeros(len(key) - n, dtype=np.int32),
-        np.array([number[name] for name in events.label_model], dtype=np.int32),
-        events.label_ms,
-        events.label,
-    )
-    applied = JoinIndex(table).apply(predictions, labels)
-    return Counted(applied.cells, applied.delays, named)
+    return Counted(applied.cells, applied.delays, named.named, applied.losses)
 
 
 def backtest(
@@ -194,9 +210,6 @@ def label_advices(
 ) -> list[LabelAdvice]:
     """What is known of each model version's labels at the newest event."""
     newest_s = _newest_s(events)
-    found: dict[tuple[str, str], list[int]] = {}
-    for index, series in counted.named.items():
-        found.setdefault((series.model, series.version), []).append(index)
     return [
         label_advice(
             model,
@@ -206,7 +219,7 @@ def label_advices(
             policy_for(model),
             newest_s,
         )
-        for (model, version), indices in sorted(found.items())
+        for (model, version), indices in sorted(label_claims(counted.named).items())
     ]
 
 
@@ -231,6 +244,7 @@ def series_reports(counted: Counted, *, by_version: bool) -> list[SeriesReport]:
                 pooled=not by_version,
                 with_coverage=True,
                 cohorts=_by_day(cells),
+                losses=counted.losses.take(np.isin(counted.losses.series, indices)).total(),
             )
         )
     return reports
@@ -319,32 +333,3 @@ def _keyed(model: Text, prediction_id: Text) -> NDArray[np.str_]:
     """One text a (model, id); the length keeps two pairs from reading alike."""
     joined = [f"{len(m)}:{m}{p}" for m, p in zip(model, prediction_id, strict=True)]
     return np.array(joined, dtype=np.str_)
-
-
-def _series(
-    events: Events, policy_for: Callable[[str], Policy]
-) -> tuple[SeriesTable, dict[int, Series], NDArray[np.int32]]:
-    table = SeriesTable()
-    indices: dict[Series, int] = {}
-    owner = np.empty(len(events.model), dtype=np.int32)
-    models = {name: i for i, name in enumerate(dict.fromkeys(events.model))}
-    policies = {name: policy_for(name) for name in models}
-    for i, (model, version) in enumerate(zip(events.model, events.version, strict=True)):
-        policy = policies[model]
-        values = {
-            name: str(events.segments[name][i]) if name in events.segments else ""
-            for name in policy.segments
-        }
-        series = Series(model, version, POSITIVE, segment_name(values))
-        if series not in indices:
-            indices[series] = len(indices)
-            rules = SeriesRules(
-                models[model],
-                int(policy.pane.total_seconds()),
-                int(policy.label_horizon.total_seconds()),
-                int(policy.correction_horizon.total_seconds()),
-                unlabelled_negative=policy.unlabelled is Unlabelled.NEGATIVE,
-            )
-            table.add(indices[series], series, rules)
-        owner[i] = indices[series]
-    return table, {index: series for series, index in indices.items()}, owner

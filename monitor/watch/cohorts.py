@@ -15,6 +15,7 @@ from monitor.core.bins import N_BINS, N_SUMS, BinCounts
 from monitor.core.claims import Series, marginals
 from monitor.core.delay_cells import DelayCells, delay_pane_s
 from monitor.core.folding import Cohort
+from monitor.core.kinds import TOP_LABEL
 from monitor.core.panes import Cells
 
 if TYPE_CHECKING:
@@ -116,6 +117,15 @@ def members(named: Mapping[int, Series]) -> dict[Series, list[int]]:
             judged = Series(series.model, series.version, series.claim, segment)
             found.setdefault(judged, []).append(index)
     return found
+
+
+def label_claims(named: Mapping[int, Series]) -> dict[tuple[str, str], list[int]]:
+    """By model and version, the indices of one claim: its labels are those of all claims."""
+    found: dict[tuple[str, str], dict[str, list[int]]] = {}
+    for index, series in named.items():
+        claims = found.setdefault((series.model, series.version), {})
+        claims.setdefault(series.claim, []).append(index)
+    return {whose: claims.get(TOP_LABEL, claims[min(claims)]) for whose, claims in found.items()}
 
 
 def _merged(cells: Cells, cohort_s: int) -> list[Cohort]:

@@ -34,7 +34,21 @@ class LabelledRows:
 
 
 def labelled_rows(events: Events, model: str, version: str | None = None) -> LabelledRows:
-    """Labelled rows of a model, or of one version of it; empty where there are none."""
+    """Labelled rows of a model, or of one version of it; empty where there are none.
+
+    Raises ValueError for predictions that are not binary.
+    """
+    if events.numbers:
+        message = f"predictions of {model} are not binary scores; models are compared by scores"
+        raise ValueError(message)
+    rows, label = newest_labels(events, model, version)
+    return LabelledRows(events.prediction_id[rows], events.score[rows], label == 1)
+
+
+def newest_labels(
+    events: Events, model: str, version: str | None = None
+) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """Rows of the labelled predictions of a model, and the newest label of each."""
     newest: dict[object, float] = {}
     for row in np.argsort(events.label_ms, kind="stable"):
         if events.label_model[row] == model:
@@ -48,9 +62,8 @@ def labelled_rows(events: Events, model: str, version: str | None = None) -> Lab
         for key, row in first.items()
         if not np.isnan(newest.get(key, np.nan)) and version in {None, events.version[row]}
     ]
-    ids = events.prediction_id[rows]
-    outcome = np.array([newest[key] == 1 for key in ids], dtype=np.bool_)
-    return LabelledRows(ids, events.score[rows], outcome)
+    label = [newest[events.prediction_id[row]] for row in rows]
+    return np.array(rows, dtype=np.intp), np.array(label, dtype=np.float64)
 
 
 def paired(a: LabelledRows, b: LabelledRows) -> Pairs | None:

@@ -68,6 +68,10 @@ def test_a_person_answers_an_alert_and_everybody_can_read_it(engine: Engine) -> 
     (one,) = answered(engine, "silence", "list")["silences"]
     assert (one["state"], one["matchers"]) == ("active", ["team=risk"])
 
+    of_model = answered(engine, "status", "credit")
+    (due,) = of_model["due"]
+    assert (due["model"], due["asked_by"]) == ("credit", None)
+    assert due["next_at"] > due["judged_at"]
     page = calmon(engine, "status").stdout
     assert "1 firing since" in page
     assert "acknowledged by ann: retraining" in page

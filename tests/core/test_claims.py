@@ -9,7 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.core.claims import WHOLE, OutcomeRule, Series, marginals, outcomes, segment_name
+from monitor.core.claims import (
+    WHOLE,
+    OutcomeRule,
+    Series,
+    marginals,
+    outcomes,
+    pooled,
+    segment_name,
+    watch_values,
+)
 
 NAMES = st.text(st.characters(categories=["Ll"]), min_size=1, max_size=5)
 
@@ -80,3 +89,27 @@ def test_all_traffic_is_its_own_only_marginal() -> None:
 def test_a_series_is_by_default_all_traffic_of_the_binary_claim() -> None:
     assert Series("fraud", "7") == Series("fraud", "7", "positive", "")
     assert Series("a", "2") < Series("b", "1")
+
+
+@given(st.lists(st.tuples(NAMES, st.sampled_from("abcdef")), max_size=40), st.integers(1, 4))
+def test_the_first_values_of_a_dimension_are_watched_and_the_rest_are_other(
+    seen: list[tuple[str, str]], most: int
+) -> None:
+    watched: dict[str, set[str]] = {}
+    first: dict[str, list[str]] = {}
+    for dimension, value in seen:
+        values = first.setdefault(dimension, [])
+        if value not in values and len(values) < most:
+            values.append(value)
+        expected = {dimension: value if value in values else "other", "z1": "x"}
+        found = pooled(segment_name({dimension: value, "z1": "x"}), watched, most)
+        assert found == segment_name(expected)
+        watch_values(found, watched)
+    assert all(len(values) <= most for values in watched.values())
+
+
+def test_other_takes_no_place_of_a_value_and_all_traffic_is_never_pooled() -> None:
+    watched: dict[str, set[str]] = {}
+    watch_values("country=other", watched)
+    assert pooled("country=DE", watched, 1) == "country=DE"
+    assert pooled(WHOLE, watched, 1) == WHOLE

@@ -19,6 +19,7 @@ from monitor.ingest.formats import (
     decode_predictions,
     decode_segments,
     epoch_ms,
+    refused_label,
 )
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ LONGEST_DETAIL = 700
 REASONS = {
     "empty", "too_large", "not_json", "missing_field", "bad_value", "bad_label", "bad_time",
     "bad_text", "bad_segments", "future_time", "unknown_model",
-    "too_many_models", "too_many_series",
+    "too_many_models", "too_many_series", "two_kinds", "other_kind",
 }  # fmt: skip
 
 PREDICTION: dict[str, object] = {
@@ -102,7 +103,8 @@ def check_decoders(value: bytes | None) -> None:
             _check_text(prediction.prediction_id, prediction.model, prediction.version)
             assert 0 <= epoch_ms(prediction.ts) <= latest_ms
         if isinstance(label, LabelEvent):
-            assert label.op == "retract" or label.label in (0, 1)
+            refused = refused_label(label)
+            assert refused is not None or label.op == "retract" or label.label in (0, 1)
             _check_text(label.prediction_id, label.model)
             assert 0 <= epoch_ms(label.ts) <= latest_ms
         if isinstance(change, ChangeEvent):
@@ -144,7 +146,7 @@ def _check_batch(value: bytes | None) -> None:
             continue
         # Times and labels are looked at for the whole batch, after decoding.
         if isinstance(one, Refusal):
-            assert one.reason in {"future_time", "bad_time", "bad_label"}
+            assert one.reason in {"future_time", "bad_time"}
         else:
             assert _plain(one) == _plain(event)
 

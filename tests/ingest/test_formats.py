@@ -12,13 +12,16 @@ from monitor.core.events import ChangeEvent
 from monitor.ingest.formats import (
     MAX_BYTES,
     LabelEvent,
+    LabelOfAnyKind,
     PredictionEvent,
+    PredictionOfAnyKind,
     Refusal,
     decode_change,
     decode_label,
     decode_prediction,
     decode_segments,
     epoch_ms,
+    refused_label,
 )
 
 NOW_MS = 1_800_000_000_000
@@ -76,10 +79,12 @@ def test_a_binary_label_may_be_written_in_several_ways(label: float) -> None:
     assert event.label == label
 
 
-@pytest.mark.parametrize("label", [2, 0.5, -1, None, ...])
-def test_other_labels_are_refused(label: object) -> None:
-    refused = decode_label(message(LABEL, label=label), NOW_MS)
-    assert isinstance(refused, Refusal)
+@pytest.mark.parametrize("label", [2, 0.5, -1, None, ..., "1", "home"])
+def test_other_labels_are_refused_of_a_binary_prediction(label: object) -> None:
+    event = decode_label(message(LABEL, label=label), NOW_MS)
+    assert isinstance(event, LabelEvent | LabelOfAnyKind)
+    refused = refused_label(event)
+    assert refused is not None
     assert refused.reason == "bad_label"
 
 
@@ -142,4 +147,5 @@ def test_any_json_object_has_an_answer(value: dict[str, object]) -> None:
     text = json.dumps(value).encode()
     for decode in (decode_prediction, decode_label, decode_change):
         found = decode(text, NOW_MS)
-        assert isinstance(found, Refusal | PredictionEvent | LabelEvent | ChangeEvent)
+        events = PredictionEvent | PredictionOfAnyKind | LabelEvent | LabelOfAnyKind | ChangeEvent
+        assert isinstance(found, Refusal | events)

@@ -101,6 +101,20 @@ def test_a_flood_of_names_is_bounded(engine: Engine, monkeypatch: pytest.MonkeyP
     assert known.refusal(codes[-1]).reason == "too_many_models"
 
 
+def test_values_beyond_the_first_are_pooled_by_every_worker_alike(engine: Engine) -> None:
+    policy = Policy(segments=("country",), max_segment_values=2)
+    one, other = book(engine, policy), book(engine, policy)
+    raw = [f'{{"country":"{name}"}}'.encode() for name in ("DE", "FR", "IT", "ES", "DE")]
+    found = one.series([("m", "1", each) for each in raw])
+    names = {index: series.segment for index, series, _ in one.table.items()}
+    assert [names[index] for index in found.tolist()] == [
+        "country=DE", "country=FR", "country=other", "country=other", "country=DE",
+    ]  # fmt: skip
+    other.refresh()
+    assert other.series([("m", "1", raw[3])]).tolist() == [found[3]]
+    assert other.series([("m", "2", raw[4])]).tolist() != [found[4]]
+
+
 def test_spellings_are_forgotten_before_they_fill_the_memory(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

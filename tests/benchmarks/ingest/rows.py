@@ -138,7 +138,8 @@ def main() -> None:
             watch.received()
             timeout_ms = 100
         if offsets:
-            count(database, decode_predictions(predictions), decode_labels(labels), offsets)
+            scored = decode_predictions(predictions), decode_labels(labels)
+            count(database, *scored, offsets)  # type: ignore[arg-type]  # all are binary
         left -= len(predictions) + len(labels)
         seconds = watch.seconds
     consumer.close(autocommit=False)
