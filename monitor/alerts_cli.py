@@ -22,7 +22,7 @@ from monitor.config.times import parse_moment, parse_span
 from monitor.configured import database_url
 from monitor.core.silences import Acknowledgement, Matcher, Silence
 from monitor.core.verdicts import rfc3339
-from monitor.store.engine import connect
+from monitor.store.engine import connect_once
 from monitor.store.history import HistoryStore
 from monitor.store.migrate import require_current
 
@@ -171,4 +171,4 @@ def _json(one: StoredSilence, now: datetime) -> dict[str, object]:
 def _history(config_path: Path | None) -> HistoryStore:
     url = database_url(load(config_path, os.environ))
     require_current(url)
-    return HistoryStore(connect(url, name="calmon alerts"))
+    return HistoryStore(connect_once(url, name="calmon alerts"))

@@ -23,7 +23,7 @@ from monitor.core.verdicts import as_plain
 from monitor.core.wording import one_line
 from monitor.event_files import read_scored
 from monitor.store.announcements import Decision
-from monitor.store.engine import connect
+from monitor.store.engine import connect_once
 from monitor.store.history import HistoryStore
 from monitor.store.migrate import require_current
 from monitor.watch.baselines import baseline_from
@@ -178,4 +178,4 @@ def _now(settings: Settings, history: HistoryStore, model: str) -> datetime:
 def _history(settings: Settings) -> HistoryStore:
     url = database_url(settings)
     require_current(url)
-    return HistoryStore(connect(url, name="calmon baseline"))
+    return HistoryStore(connect_once(url, name="calmon baseline"))

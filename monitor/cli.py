@@ -37,7 +37,7 @@ from monitor.ingest.faults import (
     UnequalPartitions,
 )
 from monitor.logs import configure_logs
-from monitor.store.engine import DatabaseUnavailable, connect
+from monitor.store.engine import DatabaseUnavailable, connect_once
 from monitor.store.history import HistoryStore
 from monitor.store.migrate import SchemaError, check, require_current, upgrade
 from monitor.store.panes import PaneStore
@@ -236,7 +236,7 @@ def status(
     settings = _load(config_path)
     url = database_url(settings)
     require_current(url)
-    engine = connect(url, name="calmon status")
+    engine = connect_once(url, name="calmon status")
     panes = PaneStore(engine)
     history = HistoryStore(engine)
     found = printing.status_json(history, panes, model)

@@ -29,7 +29,7 @@ from monitor.decision_options import (
     PolicyPath,
 )
 from monitor.event_files import is_data_file, read_events, read_scored
-from monitor.store.engine import connect
+from monitor.store.engine import connect_once
 from monitor.store.history import HistoryStore
 from monitor.store.migrate import require_current
 from monitor.store.panes import PaneStore
@@ -141,7 +141,7 @@ def _of_database(settings: Settings, a: str, b: str, asked: Asked) -> Comparison
     """The newest judged windows of two series, as histograms."""
     url = database_url(settings)
     require_current(url)
-    engine = connect(url, name="calmon compare")
+    engine = connect_once(url, name="calmon compare")
     panes, history = PaneStore(engine), HistoryStore(engine)
     known = panes.models()
     counts, models = [], []

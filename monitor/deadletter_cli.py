@@ -33,7 +33,7 @@ from monitor.dead_letter_printing import (
 )
 from monitor.ingest.replayable import cannot_replay
 from monitor.store.dead_letters import DeadLetterStore, Place, Selection
-from monitor.store.engine import connect
+from monitor.store.engine import connect_once
 from monitor.store.migrate import require_current
 
 if TYPE_CHECKING:
@@ -247,7 +247,7 @@ def _load(path: Path | None) -> Settings:
 def _store(settings: Settings) -> Iterator[DeadLetterStore]:
     url = database_url(settings)
     require_current(url)
-    engine = connect(url, name="calmon deadletter")
+    engine = connect_once(url, name="calmon deadletter")
     try:
         yield DeadLetterStore(engine)
     finally:

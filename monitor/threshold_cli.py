@@ -30,7 +30,7 @@ from monitor.decision_options import (
     PolicyPath,
 )
 from monitor.event_files import is_data_file, read_events, read_scored
-from monitor.store.engine import connect
+from monitor.store.engine import connect_once
 from monitor.store.history import HistoryStore
 from monitor.store.migrate import require_current
 from monitor.store.panes import PaneStore
@@ -78,7 +78,7 @@ def threshold(  # noqa: PLR0913  # one parameter an option
     if labels is None and not is_data_file(Path(what)):
         url = database_url(settings)
         require_current(url)
-        engine = connect(url, name="calmon threshold")
+        engine = connect_once(url, name="calmon threshold")
         observed = newest_windows(
             PaneStore(engine), HistoryStore(engine), policy_for(what), what, version
         )

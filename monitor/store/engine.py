@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Engine, create_engine, make_url
 from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError
+from sqlalchemy.pool import NullPool
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,15 +62,21 @@ def connect(url: str, *, name: str = "calmon", idle_at_most: timedelta | None = 
     frozen does not hold its rows for ever.
     """
     idle_ms = 0 if idle_at_most is None else int(idle_at_most.total_seconds() * 1000)
-    return create_engine(
-        normal_url(url),
-        pool_size=4,
-        pool_pre_ping=True,
-        connect_args={
-            "application_name": name,
-            # A server that does not answer must not hold up the end of the process.
-            "connect_timeout": 5,
-            "tcp_user_timeout": 10_000,
-            "options": f"-c timezone=UTC -c idle_in_transaction_session_timeout={idle_ms}",
-        },
-    )
+    arguments = _arguments(name, idle_ms)
+    return create_engine(normal_url(url), pool_size=4, pool_pre_ping=True, connect_args=arguments)
+
+
+def connect_once(url: str, *, name: str) -> Engine:
+    """An engine for a command of a few transactions: each opens a connection and closes it."""
+    arguments = _arguments(name, idle_ms=0)
+    return create_engine(normal_url(url), poolclass=NullPool, connect_args=arguments)
+
+
+def _arguments(name: str, idle_ms: int) -> dict[str, object]:
+    return {
+        "application_name": name,
+        # A server that does not answer must not hold up the end of the process.
+        "connect_timeout": 5,
+        "tcp_user_timeout": 10_000,
+        "options": f"-c timezone=UTC -c idle_in_transaction_session_timeout={idle_ms}",
+    }

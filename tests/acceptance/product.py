@@ -1,9 +1,8 @@
-"""The product as its user has it: processes, environment variables, files."""
+"""The product as its user has it: the daemon's process, commands, environment, files."""
 
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -17,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from monitor.store.panes import PaneStore
+from tests.typed import bare_environment, typed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,16 +45,8 @@ class Product:
         return done.stdout
 
     def attempt(self, *words: str) -> subprocess.CompletedProcess[str]:
-        """A command that may fail."""
-        return subprocess.run(
-            [sys.executable, "-m", "monitor", *words],
-            check=False,
-            capture_output=True,
-            text=True,
-            env=self.environment,
-            cwd=CHECKOUT,
-            timeout=GIVE_UP_S,
-        )
+        """A command that may fail, run in this process."""
+        return typed(*words, environment=self.environment)
 
     @contextmanager
     def running(self, *words: str) -> Iterator[subprocess.Popen[bytes]]:
@@ -99,7 +91,7 @@ def product(
     )
     path = folder / "calmon.yaml"
     path.write_text(text)
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("CALMON_")} | {
+    environment = bare_environment() | {
         "CALMON_CONFIG": str(path),
         "CALMON_DATABASE_URL": url,
         "CALMON_KAFKA_BOOTSTRAP": kafka.server.bootstrap,

@@ -3,32 +3,23 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from typing import TYPE_CHECKING, Any
 
 from monitor.core.policies import AlertPolicy, FirstLabels, Policy
-from tests.acceptance.product import CHECKOUT
 from tests.synthetic import stream
+from tests.typed import bare_environment, typed
 from tests.watch.test_restarts import day
 from tests.watch.watched import Watched
 
 if TYPE_CHECKING:
+    import subprocess
+
     from sqlalchemy import Engine
 
 
 def calmon(engine: Engine, *words: str) -> subprocess.CompletedProcess[str]:
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("CALMON_")}
-    environment["CALMON_DATABASE_URL"] = engine.url.render_as_string(hide_password=False)
-    return subprocess.run(
-        [sys.executable, "-m", "monitor", *words],
-        check=False,
-        capture_output=True,
-        text=True,
-        cwd=CHECKOUT,
-        env=environment,
-    )
+    url = engine.url.render_as_string(hide_password=False)
+    return typed(*words, environment=bare_environment() | {"CALMON_DATABASE_URL": url})
 
 
 def answered(engine: Engine, *words: str) -> dict[str, Any]:

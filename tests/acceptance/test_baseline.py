@@ -3,37 +3,28 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
 from monitor.core.policies import FirstLabels, Policy
-from tests.acceptance.product import CHECKOUT
 from tests.synthetic import stream
+from tests.typed import bare_environment, typed
 from tests.watch.test_restarts import day
 from tests.watch.watched import Watched
 
 if TYPE_CHECKING:
+    import subprocess
     from pathlib import Path
 
     from sqlalchemy import Engine
 
 
 def calmon(engine: Engine, config: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("CALMON_")}
-    environment["CALMON_DATABASE_URL"] = engine.url.render_as_string(hide_password=False)
-    return subprocess.run(
-        [sys.executable, "-m", "monitor", "baseline", *words, "--config", str(config)],
-        check=False,
-        capture_output=True,
-        text=True,
-        cwd=CHECKOUT,
-        env=environment,
-    )
+    url = engine.url.render_as_string(hide_password=False)
+    environment = bare_environment() | {"CALMON_DATABASE_URL": url}
+    return typed("baseline", *words, "--config", str(config), environment=environment)
 
 
 @pytest.fixture

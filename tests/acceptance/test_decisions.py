@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,13 +14,15 @@ from monitor.core.policies import FirstLabels, Policy
 from monitor.core.thresholds import CostCurve
 from monitor.watch.backtest import count
 from monitor.watch.labelled_rows import labelled_rows
-from tests.acceptance.product import CHECKOUT, written
+from tests.acceptance.product import written
 from tests.core.test_comparing import too_extreme
 from tests.synthetic import stream
+from tests.typed import bare_environment, typed
 from tests.watch.test_restarts import day
 from tests.watch.watched import Watched
 
 if TYPE_CHECKING:
+    import subprocess
     from pathlib import Path
 
     from sqlalchemy import Engine
@@ -32,17 +31,8 @@ COSTS = ("--cutoff", "0.5", "--cost-false-positive", "1", "--cost-false-negative
 
 
 def calmon(*words: str, url: str | None = None) -> subprocess.CompletedProcess[str]:
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("CALMON_")}
-    if url is not None:
-        environment["CALMON_DATABASE_URL"] = url
-    return subprocess.run(
-        [sys.executable, "-m", "monitor", *words],
-        check=False,
-        capture_output=True,
-        text=True,
-        cwd=CHECKOUT,
-        env=environment,
-    )
+    database = {} if url is None else {"CALMON_DATABASE_URL": url}
+    return typed(*words, environment=bare_environment() | database)
 
 
 @pytest.fixture

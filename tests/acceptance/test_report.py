@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 
 import pytest
 
-from tests.acceptance.product import CHECKOUT, SHARED
+from tests.acceptance.product import SHARED
+from tests.typed import bare_environment, typed
 
 TOLERANCES = {
     "ece_10": ("ece_ew10_right", 1e-9),
@@ -27,15 +25,8 @@ TOLERANCES = {
 
 
 def report(*words: str) -> list[dict[str, object]]:
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("CALMON_")}
-    done = subprocess.run(
-        [sys.executable, "-m", "monitor", "report", *words, "--json"],
-        check=True,
-        capture_output=True,
-        text=True,
-        cwd=CHECKOUT,
-        env=environment,
-    )
+    done = typed("report", *words, "--json", environment=bare_environment())
+    assert done.returncode == 0, done.stderr
     series: list[dict[str, object]] = json.loads(done.stdout)["series"]
     return series
 

@@ -203,7 +203,7 @@ def test_real_streams_through_real_kafka_leave_the_same_bins_as_the_files(
     calmon = product(real_kafka, _url(engine), tmp_path, partitions=8)
     total = 0
     expected: dict[tuple[str, str], bytes] = {}
-    with calmon.running():
+    with calmon.running("--role", "ingest"):
         for name in BINARY:
             files = [str(SHARED / name / f"{kind}.parquet") for kind in ("predictions", "labels")]
             total += json.loads(calmon.run("replay", *files, "--json"))["published"]
