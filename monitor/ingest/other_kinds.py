@@ -71,7 +71,7 @@ class OtherKinds:
             else:
                 readable, values = self._readable(mine, name, claims, dead)
                 made = list(claims_made(claims, values))
-                parts += self._claims(readable, made, number, dead, tallies)
+                parts.append(self._claims(readable, made, number, dead, tallies))
         return PredictionColumns.concatenated(parts)
 
     def labels(
@@ -139,8 +139,11 @@ class OtherKinds:
         number: int,
         dead: list[DeadLetter],
         tallies: Counter[Tally],
-    ) -> list[PredictionColumns]:
-        """A row for each claim of each prediction of one model; all of them, or a dead letter."""
+    ) -> PredictionColumns:
+        """A row for each claim of each prediction of one model; all of them, or a dead letter.
+
+        In the order of the predictions: what is too late is told by what came before it.
+        """
         model = np.full(len(mine), number, dtype=np.int32)
         key = self._keys([event.prediction_id for _, event in mine], model)
         series = self._series(mine, made)
@@ -167,7 +170,9 @@ class OtherKinds:
             )
             for m, found in zip(made, series, strict=True)
         ]
-        return [one.take(kept[m.row]) for one, m in zip(columns, made, strict=True)]
+        row = np.concatenate([m.row for m in made])
+        order = np.argsort(row, kind="stable")
+        return PredictionColumns.concatenated(columns).take(order[kept[row[order]]])
 
     def _series(
         self,

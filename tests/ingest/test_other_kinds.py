@@ -194,6 +194,13 @@ def test_a_label_finds_every_claim_of_its_prediction(decoding: Decoding) -> None
     assert found.losses.total().below == 0
 
 
+def test_the_order_of_predictions_is_kept_across_their_claims(decoding: Decoding) -> None:
+    """It cost the classes most of a long replay: they came in after the top labels of years."""
+    sent = [prediction("match", i, {**STATED["match"], "ts": 1000 * i}) for i in range(50)]
+    found = decoding.decode([*sent, record(b"{", 50)], [], []).predictions
+    assert found.ts_ms.tolist() == [1000 * i for i in range(50) for _ in range(4)]
+
+
 def test_losses_follow_corrections_and_retractions(decoding: Decoding) -> None:
     table = decoding._book.table  # noqa: SLF001  # counted under its rules
     index = JoinIndex(table)
