@@ -1,7 +1,7 @@
 """Charts: one Altair definition a picture, for the alert, the report and pages alike.
 
-Guarantees: a picture is a function of a verdict alone, so it can be drawn from a row written
-earlier; it needs no network and no display; colours are told apart by colour-blind readers
+Guarantees: a picture is a function of a verdict or of bins alone, so it can be drawn from a row
+written earlier; it needs no network and no display; colours are told apart by colour-blind readers
 (Okabe and Ito 2008) and by shape. Must never: hide a bin that holds labels, or draw an estimate
 without its interval.
 """
@@ -19,6 +19,8 @@ from monitor.core.verdicts import Status
 from monitor.core.wording import amount, day, direction_words, interval, series_name
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from monitor.core.verdicts import BinEstimate, Metrics, Verdict
 
 WINDOW_COLOUR = "#D55E00"
@@ -38,11 +40,15 @@ _TITLE_CHARACTERS = 52
 
 @dataclass(frozen=True, slots=True)
 class _Frame:
-    """What is shown: the part of [0, 1] on both axes, and the traces that the legend names."""
+    """What is shown: the part of [0, 1] on both axes, and the traces that the legend names.
+
+    Without a legend it is told beside the picture what the one trace is.
+    """
 
     low: float
     high: float
     traces: tuple[str, ...]
+    legend: bool
 
     @property
     def domain(self) -> list[float]:
@@ -55,12 +61,27 @@ def reliability_chart(verdict: Verdict) -> alt.VConcatChart:
     Raises ValueError when neither the window nor the baseline has a bin with labels.
     """
     evidence = verdict.evidence
-    window = [_row(one) for one in evidence.bins if one.n]
-    baseline = [_row(one) for one in evidence.baseline_bins if one.n]
+    chart = _diagram(evidence.bins, evidence.baseline_bins, legend=True)
+    return chart.properties(title=_title(verdict))
+
+
+def bins_chart(bins: Sequence[BinEstimate]) -> alt.VConcatChart:
+    """As `reliability_chart`, of bins alone: no baseline, no title, no legend.
+
+    Raises ValueError when no bin has labels.
+    """
+    return _diagram(bins, (), legend=False)
+
+
+def _diagram(
+    bins: Sequence[BinEstimate], before: Sequence[BinEstimate], *, legend: bool
+) -> alt.VConcatChart:
+    window = [_row(one) for one in bins if one.n]
+    baseline = [_row(one) for one in before if one.n]
     if not window and not baseline:
         msg = "no bin holds a label"
         raise ValueError(msg)
-    frame = _frame(window, baseline)
+    frame = _frame(window, baseline, legend=legend)
     traces = [_trace(BASELINE, frame), _trace(WINDOW, frame)]
     upper = alt.LayerChart(layer=[_diagonal(frame), *traces], width=SIDE_PX, height=SIDE_PX)
     # Rows stand beside the charts, by name: Altair copies what is in them at every step.
@@ -68,7 +89,6 @@ def reliability_chart(verdict: Verdict) -> alt.VConcatChart:
     return alt.VConcatChart(
         vconcat=[upper, _strip(frame)],
         spacing=8,
-        title=_title(verdict),
         datasets={name: [{**row, "trace": name} for row in of] for name, of in rows.items()},
         background="white",
         padding=14,
@@ -89,7 +109,7 @@ def _row(one: BinEstimate) -> _Row:
     }
 
 
-def _frame(window: list[_Row], baseline: list[_Row]) -> _Frame:
+def _frame(window: list[_Row], baseline: list[_Row], *, legend: bool) -> _Frame:
     """Tenths around everything drawn but the intervals, at least .2 wide, within [0, 1].
 
     A rare-event model claims .00 to .10: on the whole square its picture would be one dot.
@@ -101,7 +121,7 @@ def _frame(window: list[_Row], baseline: list[_Row]) -> _Frame:
     high = min(1.0, max(high, low + 0.2))
     low = max(0.0, min(low, high - 0.2))
     named = ((WINDOW, window), (BASELINE, baseline))
-    return _Frame(low, high, tuple(trace for trace, rows in named if rows))
+    return _Frame(low, high, tuple(trace for trace, rows in named if rows), legend)
 
 
 def _x(field: str, frame: _Frame, axis: alt.Axis | None = None) -> alt.X:
@@ -157,7 +177,8 @@ def _trace(trace: str, frame: _Frame) -> alt.LayerChart:
 
 def _legend(frame: _Frame) -> tuple[alt.Color, alt.Shape]:
     """Colour and shape of the traces, told in one legend."""
-    legend = alt.Legend(title=None, orient="top", symbolOpacity=1, offset=6, labelLimit=0)
+    shown = alt.Legend(title=None, orient="top", symbolOpacity=1, offset=6, labelLimit=0)
+    legend = shown if frame.legend else None
     colours = {WINDOW: WINDOW_COLOUR, BASELINE: BASELINE_COLOUR}
     shapes = {WINDOW: "circle", BASELINE: "diamond"}
     names = list(frame.traces)

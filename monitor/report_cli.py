@@ -1,34 +1,90 @@
 """`calmon report`: what files of predictions and labels say, without a configuration or a server.
 
-Must never: change anything, or hold logic of its own.
+Must never: change anything but the page it is told to write, or hold logic of its own.
 """
 
 from __future__ import annotations
 
 import json
 from pathlib import Path  # noqa: TC003  # typer reads it at run time
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
 from monitor import printing
+from monitor.core.bins import BinCounts
+from monitor.core.quick_report import markdown, quick_report, title
+from monitor.core.verdicts import as_plain
+from monitor.event_files import read_labelled
 from monitor.file_reports import file_report
+from monitor.pictures import bins_svg
+from monitor.report_page import html_page
+from monitor.watch.backtest import Events
+
+if TYPE_CHECKING:
+    from monitor.core.quick_report import QuickReport
 
 
-def report(
+def report(  # noqa: PLR0913  # one parameter an option
     predictions: Annotated[Path, typer.Argument(help="Predictions, or one file with labels.")],
     labels: Annotated[Path | None, typer.Argument(help="Labels.")] = None,
     *,
+    html: Annotated[
+        Path | None, typer.Option(help="Write a page on one file of scores and labels.")
+    ] = None,
+    as_markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print that page as markdown, without its picture.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
     by_version: Annotated[bool, typer.Option("--by-version", help="A report a version.")] = False,
 ) -> None:
     """Print the reliability table and the metrics of files, and what their labels' delays say."""
-    found = file_report(predictions, labels, by_version=by_version)
+    page = None
+    if html is not None or as_markdown or (as_json and labels is None):
+        page = _of_scores(predictions, labels)
+    if page is None and (html is not None or as_markdown):
+        message = "--html and --markdown are for one file with columns score and label"
+        raise ValueError(message)
+    if page is not None and html is not None:
+        _write(html, page)
     if as_json:
+        found = file_report(predictions, labels, by_version=by_version)
         shown = printing.file_report_json(found.series, found.advice, found.agreements)
-        typer.echo(json.dumps(shown))
-    else:
+        typer.echo(json.dumps(shown | _further(page)))
+    elif page is None:
+        found = file_report(predictions, labels, by_version=by_version)
         printing.print_reports(Console(), found.series)
         printing.print_agreements(Console(), found.agreements)
         printing.print_advice(Console(), found.advice)
+    elif as_markdown:
+        typer.echo(markdown(page))
+
+
+def _of_scores(file: Path, labels: Path | None) -> QuickReport | None:
+    """Report of one file of scores and labels; None for other files."""
+    if labels is not None:
+        return None
+    scored = read_labelled(file)
+    if isinstance(scored, Events):
+        return None
+    models = 0 if scored.model is None else len(set(scored.model))
+    # A page is passed on: where the file lies on this machine is nobody else's business.
+    return quick_report(file.name, BinCounts.from_rows(scored.score, scored.label == 1), models)
+
+
+def _further(page: QuickReport | None) -> dict[str, object]:
+    if page is None:
+        return {}
+    trial = None if page.trial is None else as_plain(page.trial)
+    return {"repair": trial, "more_labels": [as_plain(one) for one in page.more]}
+
+
+def _write(path: Path, page: QuickReport) -> None:
+    svg = bins_svg(page.bins) if page.report["n"] else None
+    try:
+        path.write_text(html_page(page, svg), encoding="utf-8")
+    except OSError as error:
+        message = f"{path} cannot be written: {error.strerror}"
+        raise ValueError(message) from error
+    typer.echo(f"{title(page)}: {path}", err=True)

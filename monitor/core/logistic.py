@@ -110,6 +110,11 @@ def fit_logistic(points: Nodes, *, with_intercept: bool = True) -> LogisticFit:
     )
 
 
+def log_likelihood(points: Nodes, logits: NDArray[np.float64]) -> float:
+    """Log likelihood, in nats, of logits of a positive at the nodes, (nodes,)."""
+    return -_loss(points, logits)
+
+
 def _decided(points: Nodes, *, with_intercept: bool) -> bool:
     """Whether a finite maximum exists: the classes overlap (Albert and Anderson 1984)."""
     positive, negative = points.logit[points.sign > 0], points.logit[points.sign < 0]

@@ -81,26 +81,36 @@ def recalibrated(counts: BinCounts, slope: float, intercept: float) -> Repaired:
     )
 
 
-def best_repair(fit: BinCounts, held_out: BinCounts) -> Repair | None:
-    """Temperature if the fitted half does not contradict an intercept of 0, otherwise Platt.
+def chosen_line(fit: BinCounts) -> tuple[str, float, float] | None:
+    """Method, slope and intercept of the repair that fits; None if the line does not rise.
 
-    The contradiction is a likelihood ratio test at 5 %: a temperature cannot repair an intercept.
-    None with fewer than 100 labels or 10 of a class in either half, or if the line does not rise.
+    Temperature if the labels do not contradict an intercept of 0 by a likelihood ratio test at
+    5 %, otherwise Platt: a temperature cannot repair an intercept.
     """
-    if not (_enough(fit) and _enough(held_out)):
-        return None
     points = nodes(ClassMoments.of(fit))
     temperature = fit_logistic(points, with_intercept=False)
     platt = fit_logistic(points)
     sound = 2 * (platt.log_likelihood - temperature.log_likelihood) < INTERCEPT_LR
     method, chosen = ("temperature", temperature) if sound else ("platt", platt)
-    if not _rises(chosen):
+    return (method, chosen.slope, chosen.intercept) if _rises(chosen) else None
+
+
+def best_repair(fit: BinCounts, held_out: BinCounts) -> Repair | None:
+    """The line that `chosen_line` fits to one half, scored on the other.
+
+    None with fewer than 100 labels or 10 of a class in either half, or if the line does not rise.
+    """
+    if not (_enough(fit) and _enough(held_out)):
         return None
-    after = recalibrated(held_out, chosen.slope, chosen.intercept)
+    line = chosen_line(fit)
+    if line is None:
+        return None
+    method, slope, intercept = line
+    after = recalibrated(held_out, slope, intercept)
     return Repair(
         method=method,
-        slope=chosen.slope,
-        intercept=chosen.intercept,
+        slope=slope,
+        intercept=intercept,
         n_fitted=fit.n_labelled,
         n_held_out=held_out.n_labelled,
         ece_before=equal_width_ece(held_out, REPAIR_BINS),

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 FEW_LABELS = 500
 """Below this many labels the table warns: an honest model reads a raw ECE of .04 there."""
+TELLING = 0.15
+"""An interval from 0 to more than this says neither that the scores are honest nor that they are
+not; an honest model has it with about a hundred labels or fewer."""
 BAR = 20
 _ROWS = (
     ("ECE, debiased", "ece_debiased"),
@@ -159,20 +162,28 @@ def verdict_in_words(report: SeriesReport) -> str:
     Direction by the gap when it carries half of the debiased ECE or more, else by the slope, as
     for alerts.
     """
+    word, rest = verdict_words(report)
+    return f"{word}{rest}"
+
+
+def verdict_words(report: SeriesReport) -> tuple[str, str]:
+    """The sentence of `verdict_in_words`, cut after the words that can stand alone as a title."""
     values = report["metrics"]
     ece, low, high = (values[f"ece_debiased{end}"] for end in ("", "_low", "_high"))
     if ece is None or low is None or high is None:
-        return "No labels: nothing can be said."
+        return "No labels", ": nothing can be said."
+    if low <= 0 and high > TELLING:
+        return "Too few labels to tell", f": the error may be 0, and may be {high:.3f}."
     if low <= 0:
-        return f"Honest within the interval: the error may be 0, and is at most {high:.3f}."
+        return "Honest within the interval", f": the error may be 0, and is at most {high:.3f}."
     size = f"off by {ece:.3f} on average ({low:.3f} to {high:.3f})"
     gap, slope = values["gap"], values["slope"]
     if gap is not None and (slope is None or abs(gap) >= 0.5 * ece):
         side, how = ("Overconfident", "high") if gap > 0 else ("Underconfident", "low")
-        return f"{side}, {abs(gap):.3f} too {how} overall: {size}."
+        return side, f", {abs(gap):.3f} too {how} overall: {size}."
     if slope is not None and slope < 1:
-        return f"Overconfident, too extreme on both sides (slope {slope:.2f}): {size}."
-    return f"Underconfident, too timid on both sides (slope {slope:.2f}): {size}."
+        return "Overconfident", f", too extreme on both sides (slope {slope:.2f}): {size}."
+    return "Underconfident", f", too timid on both sides (slope {slope:.2f}): {size}."
 
 
 def _head(report: SeriesReport) -> list[str]:
@@ -237,11 +248,11 @@ def _metric_table(report: SeriesReport) -> list[str]:
     values = report["metrics"]
     lines = [f"| {'metric':<32} | {'value':<28} |", f"|{'-' * 34}|{'-' * 30}|"]
     for label, name in _ROWS:
-        lines.append(f"| {label:<32} | {_metric(values, name):<28} |")
+        lines.append(f"| {label:<32} | {metric_words(values, name):<28} |")
     return lines
 
 
-def _metric(values: Mapping[str, float | None], name: str) -> str:
+def metric_words(values: Mapping[str, float | None], name: str) -> str:
     """Value with its interval, where it has one."""
     if name in _TOGETHER:
         names, form = _TOGETHER[name]

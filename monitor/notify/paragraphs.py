@@ -11,17 +11,16 @@ import math
 from typing import TYPE_CHECKING
 
 from monitor.core.estimates import is_useless
+from monitor.core.repair_words import WORTH_APPLYING, held_out_words, repair_formula
 from monitor.core.verdicts import Cause, Direction
 from monitor.core.wording import amount, day, interval, model_name, moment, probabilities, span
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from monitor.core.verdicts import BinEstimate, Evidence, Metrics, Repair, Restart, Verdict
+    from monitor.core.verdicts import BinEstimate, Evidence, Metrics, Restart, Verdict
 
 _WORST_SHOWN = 3
-WORTH_APPLYING = 0.75
-"""A recalibrator is advised when it leaves at most this part of ECE on held-out labels."""
 
 
 def headline_bin(verdict: Verdict) -> str:
@@ -275,7 +274,7 @@ def what_to_do(evidence: Evidence) -> str:
             "wait for labels before recalibrating: there are too few to fit a repair and to test "
             "it. Until then look at the data: inputs, features and labels of the worst bins."
         )
-    tried = f"{_formula(evidence.repair)}. {_held_out(evidence.repair)}."
+    tried = f"{repair_formula(evidence.repair)}. {held_out_words(evidence.repair)}."
     if evidence.repair.ece_after > WORTH_APPLYING * evidence.repair.ece_before:
         worse = evidence.repair.ece_after >= evidence.repair.ece_before
         return (
@@ -299,25 +298,6 @@ def in_short(evidence: Evidence) -> str:
     return (
         f"apply the recalibrator in the thread: ECE {before:.3f} before, {after:.3f} after, on "
         f"{amount(evidence.repair.n_held_out)} held-out labels."
-    )
-
-
-def _formula(repair: Repair) -> str:
-    """The repair's line in the logit; a temperature by its own name."""
-    if repair.method == "temperature" and repair.slope:
-        return f"temperature {1 / repair.slope:.3f}, repaired logit = logit(score) / temperature"
-    sign = "-" if repair.intercept < 0 else "+"
-    line = f"{repair.slope:.3f} × logit(score) {sign} {abs(repair.intercept):.3f}"  # noqa: RUF001  # a times sign; * would be markup
-    return f"{repair.method.capitalize()}, repaired logit = {line}"
-
-
-def _held_out(repair: Repair) -> str:
-    ranking = f"AUROC {repair.auroc_before:.3f} before, {repair.auroc_after:.3f} after"
-    # A rising line of the logit keeps the order of the scores; a falling one turns it round.
-    kept = "ranking untouched" if repair.slope > 0 else "it turns the ranking round"
-    return (
-        f"On {amount(repair.n_held_out)} held-out labels ECE goes from {repair.ece_before:.3f} "
-        f"to {repair.ece_after:.3f}; {kept} ({ranking})"
     )
 
 

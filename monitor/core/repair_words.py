@@ -1,0 +1,38 @@
+"""Repair in words: its formula, and what it did on labels that it was not fitted to.
+
+Guarantees: alert and report say the same of the same repair. Must never: call a repair worth
+applying whose gain was measured on the labels that it was fitted to.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from monitor.core.wording import amount
+
+if TYPE_CHECKING:
+    from monitor.core.repair_trial import RepairTrial
+    from monitor.core.verdicts import Repair
+
+WORTH_APPLYING = 0.75
+"""A recalibrator is advised when it leaves at most this part of ECE on held-out labels."""
+
+
+def repair_formula(repair: Repair | RepairTrial) -> str:
+    """The repair's line in the logit; a temperature by its own name."""
+    if repair.method == "temperature" and repair.slope:
+        return f"temperature {1 / repair.slope:.3f}, repaired logit = logit(score) / temperature"
+    sign = "-" if repair.intercept < 0 else "+"
+    line = f"{repair.slope:.3f} × logit(score) {sign} {abs(repair.intercept):.3f}"  # noqa: RUF001  # a times sign; * would be markup
+    return f"{repair.method.capitalize()}, repaired logit = {line}"
+
+
+def held_out_words(repair: Repair) -> str:
+    """Before and after on the held-out labels, without a full stop."""
+    ranking = f"AUROC {repair.auroc_before:.3f} before, {repair.auroc_after:.3f} after"
+    # A rising line of the logit keeps the order of the scores; a falling one turns it round.
+    kept = "ranking untouched" if repair.slope > 0 else "it turns the ranking round"
+    return (
+        f"On {amount(repair.n_held_out)} held-out labels ECE goes from {repair.ece_before:.3f} "
+        f"to {repair.ece_after:.3f}; {kept} ({ranking})"
+    )

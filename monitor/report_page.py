@@ -1,0 +1,114 @@
+"""The report of one file as an HTML page: one file, with style and picture in it.
+
+Guarantees: no script and no remote asset; every text is escaped; it reads with and without a dark
+mode, on paper, and by ear (the picture has its words). Must never: compute, or say what the
+report's sections do not.
+"""
+
+from __future__ import annotations
+
+import re
+from html import escape
+from typing import TYPE_CHECKING
+
+from monitor import __version__
+from monitor.core.quick_report import picture_words, sections, title
+from monitor.core.wording import one_line
+
+if TYPE_CHECKING:
+    from monitor.core.quick_report import QuickReport, Row, Section
+
+_STYLE = """
+:root { color-scheme: light dark; --ink: #222; --paper: #fff; --line: #ccc; --soft: #666; }
+@media (prefers-color-scheme: dark) {
+  :root { --ink: #e6e6e6; --paper: #16181b; --line: #44484d; --soft: #a3a8ae; }
+}
+body { margin: 2rem auto; padding: 0 1rem; max-width: 46rem; color: var(--ink);
+  background: var(--paper); font: 16px/1.5 system-ui, "Segoe UI", Helvetica, Arial, sans-serif; }
+h1 { font-size: 1.6rem; line-height: 1.25; overflow-wrap: anywhere; }
+h2 { font-size: 1.15rem; margin-top: 2rem; }
+main > section:first-of-type > p:first-of-type { font-weight: 600; }
+figure { margin: 1.5rem 0; }
+figure svg { max-width: 100%; height: auto; background: #fff; border-radius: 4px; }
+figcaption, footer { color: var(--soft); font-size: .9rem; }
+.wide { overflow-x: auto; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .92rem; }
+th, td { padding: .3rem .9rem .3rem 0; text-align: left; vertical-align: top;
+  border-bottom: 1px solid var(--line); }
+td:nth-child(-n+3) { white-space: nowrap; }
+td:last-child { white-space: normal; padding-right: 0; }
+@media print {
+  :root { --ink: #000; --paper: #fff; --line: #999; --soft: #444; }
+  body { margin: 0; max-width: none; font-size: 11pt; }
+  figure, table, tr, h2 { break-inside: avoid; } h2 { break-after: avoid; }
+}
+""".strip()
+_CAPTION = (
+    "Above: how often the outcome came, against what the scores claimed, with 95 % intervals; on "
+    "the dashed line the two agree, below it the scores claim too much. Below: labels by score. "
+    "Bins with few labels are pale."
+)
+
+
+def html_page(found: QuickReport, svg: str | None) -> str:
+    """The page as text; svg: the picture, an SVG element drawn by `pictures`, if there is one."""
+    name = one_line(found.report["model"])
+    first, *rest = [_section(section) for section in sections(found)]
+    heading = escape(f"{name}: {title(found)}")
+    parts = [
+        "<!doctype html>",
+        '<html lang="en">',
+        "<head>",
+        '<meta charset="utf-8">',
+        '<meta name="viewport" content="width=device-width, initial-scale=1">',
+        f"<title>{heading}</title>",
+        f"<style>{_STYLE}</style>",
+        "</head>",
+        "<body>",
+        "<main>",
+        f"<h1>{heading}</h1>",
+        first,
+        "" if svg is None else _figure(found, svg),
+        *rest,
+        "</main>",
+        f"<footer>calmon {escape(__version__)}, calmon report</footer>",
+        "</body>",
+        "</html>",
+    ]
+    return "\n".join(part for part in parts if part) + "\n"
+
+
+def _figure(found: QuickReport, svg: str) -> str:
+    """The picture as one image for a screen reader, with its words."""
+    named = f'<svg role="img" aria-label="{escape(picture_words(found))}" '
+    return (
+        f"<figure>{svg.replace('<svg ', named, 1)}<figcaption>{escape(_CAPTION)}</figcaption>"
+        "</figure>"
+    )
+
+
+def _section(section: Section) -> str:
+    paragraphs = [f"<p>{_code(escape(each))}</p>" for each in section.paragraphs]
+    table = _table(section) if section.rows else ""
+    return "\n".join(
+        ["<section>", f"<h2>{escape(section.title)}</h2>", *paragraphs, table, "</section>"]
+    )
+
+
+def _code(escaped: str) -> str:
+    return re.sub("`([^`]+)`", r"<code>\1</code>", escaped)
+
+
+def _table(section: Section) -> str:
+    """Rows whose first cell names them."""
+    head = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in section.header)
+    body = "\n".join(_row(row) for row in section.rows)
+    return (
+        f'<div class="wide"><table>\n<thead><tr>{head}</tr></thead>\n'
+        f"<tbody>\n{body}\n</tbody>\n</table></div>"
+    )
+
+
+def _row(row: Row) -> str:
+    first, *rest = (escape(cell) for cell in row)
+    return f'<tr><th scope="row">{first}</th>{"".join(f"<td>{cell}</td>" for cell in rest)}</tr>'
