@@ -14,12 +14,12 @@ from rich.console import Console
 
 from monitor import printing
 from monitor.core.bins import BinCounts
-from monitor.core.quick_report import markdown, quick_report, title
+from monitor.core.quick_report import quick_report, title
 from monitor.core.verdicts import as_plain
 from monitor.event_files import read_labelled
 from monitor.file_reports import file_report
 from monitor.pictures import bins_svg
-from monitor.report_page import html_page
+from monitor.report_page import html_page, markdown
 from monitor.watch.backtest import Events
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""The report of one file as an HTML page: one file, with style and picture in it.
+"""The report of one file as an HTML page, with style and picture in it, and as markdown.
 
 Guarantees: no script and no remote asset; every text is escaped; it reads with and without a dark
 mode, on paper, and by ear (the picture has its words). Must never: compute, or say what the
@@ -112,3 +112,30 @@ def _table(section: Section) -> str:
 def _row(row: Row) -> str:
     first, *rest = (escape(cell) for cell in row)
     return f'<tr><th scope="row">{first}</th>{"".join(f"<td>{cell}</td>" for cell in rest)}</tr>'
+
+
+def markdown(found: QuickReport) -> str:
+    """The report as markdown, without the picture."""
+    lines = [f"# {_plain(found.report['model'])}: {title(found)}", ""]
+    for section in sections(found):
+        lines += [f"## {section.title}", ""]
+        for paragraph in section.paragraphs:
+            lines += [paragraph, ""]
+        if section.rows:
+            lines += [*_markdown_table(section), ""]
+    return "\n".join(lines)
+
+
+def _markdown_table(section: Section) -> list[str]:
+    columns = range(len(section.header))
+    wide = [max(len(row[k]) for row in (section.header, *section.rows)) for k in columns]
+    lines = [
+        f"| {' | '.join(cell.ljust(width) for cell, width in zip(row, wide, strict=True))} |"
+        for row in (section.header, *section.rows)
+    ]
+    return [lines[0], f"|{'|'.join('-' * (width + 2) for width in wide)}|", *lines[1:]]
+
+
+def _plain(name: str) -> str:
+    """A name on one line, with what markdown would read as markup escaped."""
+    return "".join(f"\\{c}" if c in "\\`*_[]<>#|!&" else c for c in one_line(name))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from monitor.core.claims import Series
 from monitor.core.metrics import reliability_bins
+from monitor.core.more_labels import MIN_LABELS as MIN_KNOWN
 from monitor.core.more_labels import more_labels
 from monitor.core.recalibration import MIN_CLASS, MIN_LABELS
 from monitor.core.repair_trial import repair_trial
@@ -19,7 +20,7 @@ from monitor.core.repair_words import repair_formula
 from monitor.core.reports import FEW_LABELS, metric_words, series_report, verdict_words
 from monitor.core.usefulness import Use
 from monitor.core.verdicts import Direction
-from monitor.core.wording import amount, interval, one_line, probabilities
+from monitor.core.wording import amount, interval, probabilities
 
 if TYPE_CHECKING:
     from monitor.core.bins import BinCounts
@@ -115,8 +116,8 @@ def numbers(found: QuickReport) -> Section:
     """The table of figures, each with what it means."""
     report = found.report
     values = report["metrics"]
-    positive = round((values["base_rate"] or 0.0) * report["n"])
-    rows: list[Row] = [("labels", amount(report["n"]), f"{amount(positive)} of them positive")]
+    positive = f"{amount(_positive(report))} of them positive"
+    rows: list[Row] = [("labels", amount(report["n"]), positive)]
     rows += [(label, metric_words(values, key), says) for label, key, says in _NUMBERS]
     return Section("Numbers", (), ("figure", "value (95 % interval)", "reading"), tuple(rows))
 
@@ -136,6 +137,10 @@ _NUMBERS = (
     ("AUROC", "auroc", "order of the scores; 0.5 is chance"),
     ("variance explained", "resolution_share", "share of the outcome that the scores tell"),
 )
+
+
+def _positive(report: SeriesReport) -> int:
+    return round((report["metrics"]["base_rate"] or 0.0) * report["n"])
 
 
 def worst_bins(found: QuickReport) -> Section:
@@ -184,14 +189,10 @@ def repair(found: QuickReport) -> Section:
     """What the best repair did on labels that it was not fitted to."""
     trial = found.trial
     if trial is None:
-        said = (
-            f"Nothing is offered: it takes about {2 * MIN_LABELS} labels and {2 * MIN_CLASS} of "
-            "either outcome to fit a repair on one half and to test it on the other, and scores "
-            "that rise with the outcome."
-        )
-        return Section(_REPAIR, (said,))
+        return Section(_REPAIR, (_no_repair(found.report),))
     before, after = trial.before, trial.after
-    said = f"It is not shown to help: Brier changes by {-trial.gain:+.4f}, which may be chance."
+    change = f"{-trial.gain:+.4f} ({-trial.gain_high:+.4f} to {-trial.gain_low:+.4f})"
+    said = f"Brier changes by {change}: the labels do not show whether it helps."
     if trial.helps is not None:
         helps, falls = ("helps", "falls") if trial.helps else ("does not help", "rises")
         said = f"It {helps}: Brier {falls} by {abs(trial.gain):.4f} ({_ordered(trial)})."
@@ -210,6 +211,21 @@ def repair(found: QuickReport) -> Section:
     return Section(_REPAIR, (said, tried), ("on held-out labels", "as it is", "repaired"), rows)
 
 
+def _no_repair(report: SeriesReport) -> str:
+    n, least = report["n"], (2 * MIN_LABELS, 2 * MIN_CLASS)
+    rarer = min(_positive(report), n - _positive(report))
+    if n >= least[0] and rarer >= least[1]:
+        return (
+            "None is offered: no rising line fits both halves. Scores that are all the same, that "
+            "fall as the outcome rises, or that were never wrong have none."
+        )
+    return (
+        f"None is offered: it takes about {least[0]} labels and {least[1]} of either outcome to "
+        f"fit a repair on one half and to try it on the other; here are {amount(n)}, "
+        f"{amount(rarer)} of the rarer outcome."
+    )
+
+
 def _ordered(trial: RepairTrial) -> str:
     low, high = sorted((abs(trial.gain_low), abs(trial.gain_high)))
     return f"{low:.4f} to {high:.4f}"
@@ -222,7 +238,10 @@ def _ece(of: Metrics) -> str:
 def more(found: QuickReport) -> Section:
     """What n, 2 n, 4 n and 10 n labels would show."""
     if not found.more:
-        return Section(_MORE, ("Too little is known yet to say; label a hundred more.",))
+        said = "Too little is known yet to say; label a hundred more."
+        if found.report["n"] >= MIN_KNOWN:
+            said = "Scores of 0 and 1 leave no outcome in doubt, so there is no spread to foretell."
+        return Section(_MORE, (said,))
     now = found.more[0]
     at = next((one for one in found.more if one.factor == TOLD), found.more[-1])
     bought = (
@@ -267,30 +286,3 @@ def sections(found: QuickReport) -> tuple[Section, ...]:
     """All parts in order; the picture belongs after the first."""
     parts = (verdict, numbers, worst_bins, repair, more)
     return (*(part(found) for part in parts), limits())
-
-
-def markdown(found: QuickReport) -> str:
-    """The report as markdown, without the picture."""
-    lines = [f"# {_plain(found.report['model'])}: {title(found)}", ""]
-    for section in sections(found):
-        lines += [f"## {section.title}", ""]
-        for paragraph in section.paragraphs:
-            lines += [paragraph, ""]
-        if section.rows:
-            lines += [*_markdown_table(section), ""]
-    return "\n".join(lines)
-
-
-def _markdown_table(section: Section) -> list[str]:
-    columns = range(len(section.header))
-    wide = [max(len(row[k]) for row in (section.header, *section.rows)) for k in columns]
-    lines = [
-        f"| {' | '.join(cell.ljust(width) for cell, width in zip(row, wide, strict=True))} |"
-        for row in (section.header, *section.rows)
-    ]
-    return [lines[0], f"|{'|'.join('-' * (width + 2) for width in wide)}|", *lines[1:]]
-
-
-def _plain(name: str) -> str:
-    """A name on one line, with what markdown would read as markup escaped."""
-    return "".join(f"\\{c}" if c in "\\`*_[]<>#|!&" else c for c in one_line(name))

@@ -160,7 +160,7 @@ def verdict_in_words(report: SeriesReport) -> str:
     """One sentence: overconfident, underconfident, or honest as far as the labels can tell.
 
     Direction by the gap when it carries half of the debiased ECE or more, else by the slope, as
-    for alerts.
+    for alerts; a falling map has none.
     """
     word, rest = verdict_words(report)
     return f"{word}{rest}"
@@ -176,12 +176,20 @@ def verdict_words(report: SeriesReport) -> tuple[str, str]:
         return "Too few labels to tell", f": the error may be 0, and may be {high:.3f}."
     if low <= 0:
         return "Honest within the interval", f": the error may be 0, and is at most {high:.3f}."
-    size = f"off by {ece:.3f} on average ({low:.3f} to {high:.3f})"
-    gap, slope = values["gap"], values["slope"]
-    if gap is not None and (slope is None or abs(gap) >= 0.5 * ece):
+    return _dishonest(values, ece, f"off by {ece:.3f} on average ({low:.3f} to {high:.3f})")
+
+
+def _dishonest(values: Mapping[str, float | None], ece: float, size: str) -> tuple[str, str]:
+    """Which way, where the interval excludes 0."""
+    gap, slope, error = values["gap"] or 0.0, values["slope"], values["slope_se"] or 0.0
+    if slope is not None and slope + 1.96 * error < 0:
+        return "The wrong way round", f", the outcome comes where it is denied: {size}."
+    if abs(gap) >= 0.5 * ece:
         side, how = ("Overconfident", "high") if gap > 0 else ("Underconfident", "low")
         return side, f", {abs(gap):.3f} too {how} overall: {size}."
-    if slope is not None and slope < 1:
+    if slope is None:
+        return "Not honest", f", though right on the whole: {size}."
+    if slope < 1:
         return "Overconfident", f", too extreme on both sides (slope {slope:.2f}): {size}."
     return "Underconfident", f", too timid on both sides (slope {slope:.2f}): {size}."
 

@@ -128,6 +128,11 @@ def test_without_labels_every_number_is_null() -> None:
         (drawn(3000, slope=0.4), "too extreme"),
         (drawn(3000, slope=2.5), "too timid"),
         (BinCounts.from_rows(np.full(500, 0.9), np.arange(500) % 2 == 0), "0.400 too high"),
+        (drawn(3000, slope=-0.5), "The wrong way round, the outcome comes where it is denied"),
+        (
+            BinCounts.from_rows(np.repeat([0.0, 1.0], 150), np.repeat([True, False], 150)),
+            "Not honest, though right on the whole: off by 1.000",
+        ),
     ],
 )
 def test_verdict_in_words(counts: BinCounts, words: str) -> None:

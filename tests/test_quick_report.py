@@ -7,7 +7,8 @@ import pytest
 
 from monitor.core.bins import BinCounts
 from monitor.core.logistic import logit, sigmoid
-from monitor.core.quick_report import markdown, quick_report, sections, title
+from monitor.core.quick_report import quick_report, sections, title
+from monitor.report_page import markdown
 
 TITLES = [
     "Verdict",
@@ -25,17 +26,18 @@ def drawn(n: int, *, shift: float = 0.0, slope: float = 1.0) -> BinCounts:
     return BinCounts.from_rows(score, rng.random(n) < sigmoid(shift + slope * logit(score)))
 
 
+NEVER_WRONG = BinCounts.from_rows(np.repeat([0.0, 1.0], 150), np.repeat([False, True], 150))
 CONSTANT = BinCounts.from_rows(np.full(400, 0.25), np.arange(400) % 4 == 0)
 
 
 @pytest.mark.parametrize(
     ("counts", "named", "said"),
     [
-        (drawn(400), "Honest within the interval", "It is not shown to help"),
+        (drawn(400), "Honest within the interval", "the labels do not show whether it helps"),
         (drawn(400, shift=-1.0), "Overconfident", "too high overall"),
         (drawn(400, shift=1.0), "Underconfident", "too low overall"),
         (drawn(400, slope=0.3), "Overconfident", "It helps: Brier falls by"),
-        (drawn(30), "Too few labels to tell", "Nothing is offered: it takes about 200 labels"),
+        (drawn(30), "Too few labels to tell", "it takes about 200 labels and 20 of either outcome"),
         (CONSTANT, "Honest within the interval, but useless", "a constant would do as well"),
         (
             BinCounts.from_rows(np.full(400, 0.75), np.arange(400) % 4 == 0),
@@ -43,6 +45,13 @@ CONSTANT = BinCounts.from_rows(np.full(400, 0.25), np.arange(400) % 4 == 0)
             "a constant would do as well",
         ),
         (drawn(10), "Too few labels to tell", "label a hundred more"),
+        (
+            BinCounts.from_rows(np.ones(1), np.ones(1, dtype=bool)),
+            "Too few labels to tell",
+            "here are 1",
+        ),
+        (drawn(400, slope=-1.0), "The wrong way round", "no rising line fits both halves"),
+        (NEVER_WRONG, "Honest within the interval", "no spread to foretell"),
     ],
 )
 def test_the_state_is_named_and_so_is_what_follows(
