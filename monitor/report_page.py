@@ -39,8 +39,10 @@ td:nth-child(-n+3) { white-space: nowrap; }
 td:last-child { white-space: normal; padding-right: 0; }
 @media print {
   :root { --ink: #000; --paper: #fff; --line: #999; --soft: #444; }
-  body { margin: 0; max-width: none; font-size: 11pt; }
-  figure, table, tr, h2 { break-inside: avoid; } h2 { break-after: avoid; }
+  body { margin: 0; max-width: none; font-size: 10pt; }
+  h2 { margin-top: 1rem; break-after: avoid; }
+  figure svg { width: auto; height: 10.5cm; }
+  figure, section { break-inside: avoid; }
 }
 """.strip()
 _CAPTION = (

@@ -33,7 +33,7 @@ CONSTANT = BinCounts.from_rows(np.full(400, 0.25), np.arange(400) % 4 == 0)
 @pytest.mark.parametrize(
     ("counts", "named", "said"),
     [
-        (drawn(400), "Honest within the interval", "the labels do not show whether it helps"),
+        (drawn(400), "Honest within the interval", "but that may be chance"),
         (drawn(400, shift=-1.0), "Overconfident", "too high overall"),
         (drawn(400, shift=1.0), "Underconfident", "too low overall"),
         (drawn(400, slope=0.3), "Overconfident", "It helps: Brier falls by"),

@@ -191,10 +191,11 @@ def repair(found: QuickReport) -> Section:
     if trial is None:
         return Section(_REPAIR, (_no_repair(found.report),))
     before, after = trial.before, trial.after
-    change = f"{-trial.gain:+.4f} ({-trial.gain_high:+.4f} to {-trial.gain_low:+.4f})"
-    said = f"Brier changes by {change}: the labels do not show whether it helps."
+    falls = "falls" if trial.gain > 0 else "rises"
+    span = f"{-trial.gain_high:+.4f} to {-trial.gain_low:+.4f}"
+    said = f"Brier {falls} by {abs(trial.gain):.4f}, but that may be chance ({span})."
     if trial.helps is not None:
-        helps, falls = ("helps", "falls") if trial.helps else ("does not help", "rises")
+        helps = "helps" if trial.helps else "does not help"
         said = f"It {helps}: Brier {falls} by {abs(trial.gain):.4f} ({_ordered(trial)})."
     tried = (
         f"The repair: {repair_formula(trial)}. Below, each half of the labels is repaired by what "
