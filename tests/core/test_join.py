@@ -169,9 +169,9 @@ def test_waiting_labels_of_one_time_are_kept_in_their_order() -> None:
 def test_the_share_of_old_rows_is_estimated_from_a_sample() -> None:
     index = JoinIndex(series_table())
     assert index.share_evictable(np.array([[DAY_MS, DAY_MS]])) == 0
-    index.apply(*columns([Prediction(key, 0, key % 100, 0.5) for key in range(20_000)]))
+    index.apply(*columns([Prediction(key, 0, key % 100, 0.5) for key in range(6000)]))
     cutoff_ms = np.array([[DAY_MS + 30_000, DAY_MS]])
     assert index.share_evictable(cutoff_ms) == pytest.approx(0.3, abs=0.02)
     index.evict(cutoff_ms)
-    assert len(index) == 14_000
+    assert len(index) == 4200
     assert index.share_evictable(cutoff_ms) == 0
