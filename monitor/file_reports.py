@@ -17,6 +17,7 @@ from monitor.event_files import read_events, read_labelled
 from monitor.watch import backtest as backtests
 from monitor.watch.backtest import Events
 from monitor.watch.corroboration import Agreement, agreements
+from monitor.watch.temperatures import ModelTemperature, temperatures
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,11 +29,12 @@ POLICY = Policy()
 
 @dataclass(frozen=True, slots=True)
 class FileReport:
-    """Reports of every series, advice on labels, and how sources of confidence agree."""
+    """Reports of every series, advice on labels, how sources agree, and repairs of classes."""
 
     series: list[SeriesReport]
     advice: list[LabelAdvice]
     agreements: list[Agreement]
+    temperatures: list[ModelTemperature]
 
 
 def file_report(predictions: Path, labels: Path | None, *, by_version: bool) -> FileReport:
@@ -44,12 +46,13 @@ def file_report(predictions: Path, labels: Path | None, *, by_version: bool) -> 
             backtests.series_reports(counted, by_version=by_version),
             backtests.label_advices(events, counted, lambda _: POLICY),
             agreements(events),
+            temperatures(events),
         )
     found = read_labelled(predictions)
     if isinstance(found, Events):
         counted = backtests.count(found, lambda _: POLICY)
         reports = backtests.series_reports(counted, by_version=by_version)
-        return FileReport(reports, [], agreements(found))
+        return FileReport(reports, [], agreements(found), temperatures(found))
     counts = BinCounts.from_rows(found.score, found.label == 1)
     series = Series(found.source, "")
-    return FileReport([series_report(series, counts, pooled=True)], [], [])
+    return FileReport([series_report(series, counts, pooled=True)], [], [], [])

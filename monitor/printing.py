@@ -28,10 +28,9 @@ from monitor.core.due import due_words
 from monitor.core.reports import report_table
 from monitor.core.restarts import restart_words
 from monitor.core.verdicts import rfc3339
-from monitor.watch.corroboration import agreement_words
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from monitor.core.delay_advice import LabelAdvice
     from monitor.core.due import Due
@@ -40,7 +39,6 @@ if TYPE_CHECKING:
     from monitor.store.history import HistoryStore, Standing
     from monitor.store.panes import PaneStore
     from monitor.watch.backtest import BacktestAlert
-    from monitor.watch.corroboration import Agreement
     from monitor.watch.following import Judged
 
 Json = dict[str, object]
@@ -80,30 +78,24 @@ def progress(total: int) -> Iterator[Bar]:
 
 def print_reports(console: Console, reports: Sequence[SeriesReport]) -> None:
     """Reliability table and metrics of each series, and the claims of a model side by side."""
-    own = [report_table(report) for report in reports if not is_levelled(report)]
-    for text in (*own, *claim_tables(reports)):
+    for report in reports:
+        if not is_levelled(report):
+            console.print(report_table(report), markup=False, highlight=False, soft_wrap=True)
+            console.print()
+    print_claims(console, reports)
+
+
+def print_claims(console: Console, reports: Sequence[SeriesReport]) -> None:
+    """The claims of each model side by side."""
+    for text in claim_tables(reports):
         console.print(text, markup=False, highlight=False, soft_wrap=True)
         console.print()
 
 
-def file_report_json(
-    reports: Sequence[SeriesReport],
-    advice: Sequence[LabelAdvice],
-    agreements: Sequence[Agreement],
-) -> Json:
-    """The report of files as `report --json` prints it."""
-    return {
-        "series": reports,
-        "labels": advice_json(advice),
-        "corroboration": [asdict(agreement) for agreement in agreements],
-    }
-
-
-def print_agreements(console: Console, agreements: Sequence[Agreement]) -> None:
-    """How sources of confidence agree, in sentences."""
-    for agreement in agreements:
-        text = f"{agreement.model}: {agreement_words(agreement)}"
-        console.print(text, markup=False, highlight=False, soft_wrap=True)
+def print_lines(console: Console, lines: Iterable[str]) -> None:
+    """Sentences as they are, a line each."""
+    for line in lines:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def print_backtest(

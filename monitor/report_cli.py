@@ -6,6 +6,7 @@ Must never: change anything but the page it is told to write, or hold logic of i
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path  # noqa: TC003  # typer reads it at run time
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,9 +22,12 @@ from monitor.file_reports import file_report
 from monitor.pictures import bins_svg
 from monitor.report_page import html_page, markdown
 from monitor.watch.backtest import Events
+from monitor.watch.corroboration import agreement_words
+from monitor.watch.temperatures import temperature_words
 
 if TYPE_CHECKING:
     from monitor.core.quick_report import QuickReport
+    from monitor.file_reports import FileReport
 
 
 def report(  # noqa: PLR0913  # one parameter an option
@@ -43,22 +47,34 @@ def report(  # noqa: PLR0913  # one parameter an option
     page = None
     if html is not None or as_markdown or (as_json and labels is None):
         page = _of_scores(predictions, labels)
-    if page is None and (html is not None or as_markdown):
+    # Of other kinds the tables are markdown as they are; a page is of scores alone.
+    if page is None and (html is not None or (as_markdown and labels is not None)):
         message = "--html and --markdown are for one file with columns score and label"
         raise ValueError(message)
     if page is not None and html is not None:
         _write(html, page)
     if as_json:
         found = file_report(predictions, labels, by_version=by_version)
-        shown = printing.file_report_json(found.series, found.advice, found.agreements)
-        typer.echo(json.dumps(shown | _further(page)))
+        typer.echo(json.dumps(_as_json(found) | _further(page)))
     elif page is None:
         found = file_report(predictions, labels, by_version=by_version)
         printing.print_reports(Console(), found.series)
-        printing.print_agreements(Console(), found.agreements)
+        printing.print_lines(Console(), map(temperature_words, found.temperatures))
+        printing.print_lines(
+            Console(), (f"{one.model}: {agreement_words(one)}" for one in found.agreements)
+        )
         printing.print_advice(Console(), found.advice)
     elif as_markdown:
         typer.echo(markdown(page))
+
+
+def _as_json(found: FileReport) -> dict[str, object]:
+    return {
+        "series": found.series,
+        "labels": printing.advice_json(found.advice),
+        "corroboration": [asdict(agreement) for agreement in found.agreements],
+        "temperatures": [{"model": one.model} | asdict(one.found) for one in found.temperatures],
+    }
 
 
 def _of_scores(file: Path, labels: Path | None) -> QuickReport | None:

@@ -36,6 +36,7 @@ from monitor.core.folding import (
     moment,
 )
 from monitor.core.halves import halves
+from monitor.core.kinds import covered_words, level_of
 from monitor.core.metrics import metrics, reliability_bins
 from monitor.core.moments import ClassMoments
 from monitor.core.policies import DetectorName, FirstLabels, WobbleRule
@@ -97,7 +98,7 @@ def _conclusion(
     if state.facts is None:
         return Status.INSUFFICIENT, _collecting(state)
     if state.alarm is not None:
-        return Status.DRIFTED, _drifted(state.alarm, evidence)
+        return Status.DRIFTED, _drifted(state.alarm, evidence) + _coverage(state, window)
     if (unknown := unknown_arrival_words(policy, arrival_in(state))) is not None:
         return Status.INSUFFICIENT, unknown
     if (lacking := _lacking(state.facts.counts, window, policy)) is not None:
@@ -200,6 +201,16 @@ def _drifted(alarm: Alarm, evidence: Evidence) -> str:
     )
 
 
+def _coverage(state: SeriesState, window: BinCounts) -> str:
+    """What a quantile or an interval covers, as one more sentence; nothing of other claims."""
+    level = level_of(state.series.claim)
+    if level is None or not window.n_labelled:
+        return ""
+    share = window.n_positive / window.n_labelled
+    within = covered_words(state.series.claim)
+    return f" Of the window's labels {share:.1%} are {within}, and {level:.1%} are promised."
+
+
 def _by_whom(alarm: Alarm) -> str:
     if alarm.raised_by is DetectorName.E_PROCESS:
         return ""
@@ -228,6 +239,7 @@ def _evidence(state: SeriesState, window: BinCounts) -> Evidence:
     wrong = wrong_bins(bins)
     log_m, since_s = _standing(state)
     decided = policy.decision_on(state.series.claim)
+    level = level_of(state.series.claim)  # of a constant nobody asks whether it ranks
     delays = delay_evidence(state)
     cause: Cause | None = (
         shifts.cause_of(shift, split, policy.tolerance) if shift and split else None
@@ -256,7 +268,7 @@ def _evidence(state: SeriesState, window: BinCounts) -> Evidence:
         sample_rate=policy.sample_ppm / 1e6,
         delays=delays,
         restart=state.restart,
-        ranking=ranking(window, now, moments) if now else None,
+        ranking=ranking(window, now, moments) if now and level is None else None,
         wrong_bins=tuple(
             WrongBin(test.bin.lower, test.bin.upper, test.direction, test.misplaced, test.adjusted)
             for test in wrong

@@ -278,6 +278,11 @@ def level_of(claim: str) -> float | None:
     return float(level) if prefix in {"quantile", "interval"} else None
 
 
+def covered_words(claim: str) -> str:
+    """Where the labels are that a quantile or an interval covers."""
+    return "at or below the quantile" if claim.startswith("quantile:") else "within the interval"
+
+
 def level_text(level: float) -> str:
     """A level as it stands in names: at most 10 significant digits, so that 1 - 2 * 0.05 is 0.9."""
     return f"{level:.10g}"
