@@ -23,6 +23,7 @@ from monitor import (
     compare_cli,
     deadletter_cli,
     printing,
+    recalibrate_cli,
     report_cli,
     threshold_cli,
 )
@@ -67,6 +68,7 @@ app.add_typer(config, name="config")
 app.add_typer(baseline_cli.app, name="baseline")
 app.add_typer(deadletter_cli.app, name="deadletter")
 app.add_typer(alerts_cli.silence, name="silence")
+app.add_typer(recalibrate_cli.app, name="recalibrate")
 app.command()(alerts_cli.ack)
 app.command("threshold")(threshold_cli.threshold)
 app.command("report")(report_cli.report)

@@ -27,6 +27,7 @@ from monitor.decision_options import (
     FalseNegative,
     FalsePositive,
     PolicyPath,
+    model_and_version,
 )
 from monitor.event_files import is_data_file, read_events, read_scored
 from monitor.store.engine import connect_once
@@ -78,8 +79,8 @@ def compare(  # noqa: PLR0913  # one parameter an option
     if predictions is not None and labels is not None:
         events = read_events(predictions, labels)
         known = set(events.model)
-        rows = [_of_name(events, *_named(each, known), each) for each in (a, b)]
-        models = [_named(each, known)[0] for each in (a, b)]
+        rows = [_of_name(events, *model_and_version(each, known), each) for each in (a, b)]
+        models = [model_and_version(each, known)[0] for each in (a, b)]
         found = _of_rows(rows[0], rows[1], _decisions(settings, models, asked))
     elif files[0]:
         both = [_of_file(Path(each), labels) for each in (a, b)]
@@ -146,7 +147,7 @@ def _of_database(settings: Settings, a: str, b: str, asked: Asked) -> Comparison
     known = panes.models()
     counts, models = [], []
     for name in (a, b):
-        model, version = _named(name, known)
+        model, version = model_and_version(name, known)
         policy = settings.policy_for(model) or settings.defaults
         windows = newest_windows(panes, history, policy, model, version)
         mine = [o for series, o in windows.items() if series.segment == WHOLE]
@@ -156,14 +157,6 @@ def _of_database(settings: Settings, a: str, b: str, asked: Asked) -> Comparison
         counts.append(sum((c for o in mine for c in o.cohorts), BinCounts.empty()))
         models.append(model)
     return compare_unpaired(counts[0], counts[1], _decisions(settings, models, asked))
-
-
-def _named(name: str, known: Collection[str]) -> tuple[str, str | None]:
-    """Model and version of `MODEL` or `MODEL@VERSION`; a known model's name may hold an @."""
-    if name in known or "@" not in name:
-        return name, None
-    model, _, version = name.rpartition("@")
-    return model, version
 
 
 def _decisions(settings: Settings, models: list[str], asked: Asked) -> Decisions:

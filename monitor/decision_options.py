@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from monitor.core.decisions import DecisionPolicy
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 PolicyPath = Annotated[
     Path | None,
@@ -65,6 +68,14 @@ class Asked:
             cost_false_negative=_or(self.cost_false_negative, decision.cost_false_negative),
             tolerance=_or(self.tolerance, decision.tolerance),
         )
+
+
+def model_and_version(name: str, known: Collection[str]) -> tuple[str, str | None]:
+    """Model and version of `MODEL` or `MODEL@VERSION`; a known model's name may hold an @."""
+    if name in known or "@" not in name:
+        return name, None
+    model, _, version = name.rpartition("@")
+    return model, version
 
 
 def _or(asked: float | None, own: float) -> float:

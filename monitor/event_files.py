@@ -1,17 +1,22 @@
-"""Prediction files and their label files as events, for the commands that need no server.
+"""Files of predictions and labels, for the commands that need no server.
 
 Guarantees: every label has the model of its prediction. Must never: drop or reorder a row.
 """
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from monitor.watch.backtest import Events
+import numpy as np
+
+from monitor.core.bins import BinCounts
+from monitor.core.claims import Series
+from monitor.core.threshold_advice import Observed
+from monitor.watch.backtest import DAY_S, Events
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from monitor.ingest.files import LabelFile, PredictionFile, ScoredFile
 
 
@@ -66,3 +71,29 @@ def read_scored(path: Path) -> ScoredFile:
     from monitor.ingest import files  # noqa: PLC0415  # Arrow; most commands never need it
 
     return files.read_scored(path)
+
+
+def scored_by_day(scored: ScoredFile) -> dict[Series, Observed]:
+    """One file of scores and labels: a series a model version, by day where the rows have times.
+
+    Without models, the file's name is one.
+    """
+    n = len(scored)
+    models = (
+        np.full(n, Path(scored.source).name, dtype=object) if scored.model is None else scored.model
+    )
+    versions = np.full(n, "", dtype=object) if scored.version is None else scored.version
+    found = {}
+    for model, version in sorted(set(zip(models.tolist(), versions.tolist(), strict=True))):
+        mine = (models == model) & (versions == version)
+        score, outcome = scored.score[mine], scored.label[mine] == 1
+        series = Series(model, version)
+        if scored.ts_ms is None:
+            found[series] = Observed([BinCounts.from_rows(score, outcome)])
+            continue
+        at_s = scored.ts_ms[mine] // 1000
+        day = at_s // DAY_S
+        cohorts = [BinCounts.from_rows(score[day == d], outcome[day == d]) for d in np.unique(day)]
+        start, end = (datetime.fromtimestamp(int(s), UTC) for s in (at_s.min(), at_s.max()))
+        found[series] = Observed(cohorts, as_of=end, window=(start, end))
+    return found

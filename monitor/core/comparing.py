@@ -120,7 +120,7 @@ def compare_unpaired(
         _negated(_costs(counts_a, counts_b, (HALF, HALF)), "accuracy"),
         *_smooth(a, b, counts_a, counts_b, _unpaired_se),
         _ece(counts_a, counts_b),
-        _mover(
+        mover(
             "auroc",
             (auroc_a.value, auroc_a.low, auroc_a.high),
             (auroc_b.value, auroc_b.low, auroc_b.high),
@@ -168,7 +168,7 @@ def _wald(metric: str, a: float, b: float, se: float, method: str = "influence")
     return Difference(metric, a, b, a - b, a - b - Z_95 * se, a - b + Z_95 * se, method)
 
 
-def _mover(metric: str, a: tuple[float, float, float], b: tuple[float, float, float]) -> Difference:
+def mover(metric: str, a: tuple[float, float, float], b: tuple[float, float, float]) -> Difference:
     """Interval of a difference from both estimates' own (value, low, high).
 
     MOVER: Zou and Donner 2008, eq. 6, as if they were independent. What two models on the same
@@ -181,7 +181,7 @@ def _mover(metric: str, a: tuple[float, float, float], b: tuple[float, float, fl
 
 def _ece(counts_a: BinCounts, counts_b: BinCounts) -> Difference:
     a, b = debiased_ece(counts_a), debiased_ece(counts_b)
-    return _mover("ece_debiased", (a.value, a.low, a.high), (b.value, b.low, b.high))
+    return mover("ece_debiased", (a.value, a.low, a.high), (b.value, b.low, b.high))
 
 
 def _costs(
@@ -189,7 +189,7 @@ def _costs(
 ) -> Difference:
     a = CostCurve.of(counts_a, decisions[0]).at(decisions[0].cutoff)
     b = CostCurve.of(counts_b, decisions[1]).at(decisions[1].cutoff)
-    return _mover("cost", (a.cost, a.low, a.high), (b.cost, b.low, b.high))
+    return mover("cost", (a.cost, a.low, a.high), (b.cost, b.low, b.high))
 
 
 def _decided(pairs: Pairs, decisions: tuple[DecisionPolicy, DecisionPolicy]) -> Difference:
@@ -246,7 +246,7 @@ def _paired_auroc(pairs: Pairs, counts_a: BinCounts, counts_b: BinCounts) -> Dif
     if variance > 0:
         return _wald("auroc", value_a, value_b, float(np.sqrt(variance)), "delong")
     a, b = auroc_interval(counts_a), auroc_interval(counts_b)
-    return _mover("auroc", (value_a, a.low, a.high), (value_b, b.low, b.high))
+    return mover("auroc", (value_a, a.low, a.high), (value_b, b.low, b.high))
 
 
 def _placements(

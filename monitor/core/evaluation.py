@@ -40,7 +40,7 @@ from monitor.core.kinds import covered_words, level_of
 from monitor.core.metrics import metrics, reliability_bins
 from monitor.core.moments import ClassMoments
 from monitor.core.policies import DetectorName, FirstLabels, WobbleRule
-from monitor.core.recalibration import best_repair
+from monitor.core.repairs import best_repair
 from monitor.core.restarts import restart_words
 from monitor.core.score_shift import measure_score_shift
 from monitor.core.selection import labelled_selectively

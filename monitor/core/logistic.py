@@ -96,7 +96,7 @@ def fit_logistic(points: Nodes, *, with_intercept: bool = True) -> LogisticFit:
     x = points.logit[:, None]
     if with_intercept:
         x = np.hstack([np.ones_like(x), x])
-    at = _newton(x, points)
+    at = maximum_likelihood(x, points)
     if at is None or not abs(at[-1]) < MAX_SLOPE:
         return UNDECIDED
     covariance = np.linalg.inv(_information(x, points, at))
@@ -128,8 +128,8 @@ def _decided(points: Nodes, *, with_intercept: bool) -> bool:
     return bool(overlap and np.ptp(points.logit) > MIN_SPREAD)
 
 
-def _newton(x: NDArray[np.float64], points: Nodes) -> NDArray[np.float64] | None:
-    """Maximum likelihood; None if it is not reached.
+def maximum_likelihood(x: NDArray[np.float64], points: Nodes) -> NDArray[np.float64] | None:
+    """Coefficients (d,) of columns x (nodes, d) for the nodes' outcomes; None if not reached.
 
     From 0, where the curvature is largest: from the honest map (0, 1), scores at 0 and 1 start
     saturated, and the first step would be a million times too long.

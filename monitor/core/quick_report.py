@@ -14,9 +14,9 @@ from monitor.core.claims import Series
 from monitor.core.metrics import reliability_bins
 from monitor.core.more_labels import MIN_LABELS as MIN_KNOWN
 from monitor.core.more_labels import more_labels
-from monitor.core.recalibration import MIN_CLASS, MIN_LABELS
 from monitor.core.repair_trial import repair_trial
 from monitor.core.repair_words import repair_formula
+from monitor.core.repairs import MIN_CLASS, MIN_LABELS
 from monitor.core.reports import FEW_LABELS, metric_words, series_report, verdict_words
 from monitor.core.usefulness import Use
 from monitor.core.verdicts import Direction

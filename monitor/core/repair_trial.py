@@ -17,7 +17,7 @@ from monitor.core.bins import BinCounts
 from monitor.core.halves import halves
 from monitor.core.metrics import metrics
 from monitor.core.moments import ClassMoments
-from monitor.core.recalibration import apply, best_repair, chosen_line
+from monitor.core.repairs import apply, best_repair, chosen_line
 
 if TYPE_CHECKING:
     from monitor.core.verdicts import Metrics, Repair

@@ -17,7 +17,7 @@ from monitor.core.bins import EDGES, BinCounts
 from monitor.core.decision_evidence import MIN_LABELS, DecisionEvidence, evidence_of
 from monitor.core.halves import halves
 from monitor.core.logistic import logit, sigmoid
-from monitor.core.recalibration import apply, best_repair
+from monitor.core.repairs import apply, best_repair
 from monitor.core.thresholds import CUTOFFS, CostCurve, CutoffCost
 from monitor.core.wilson import wilson
 
@@ -122,13 +122,16 @@ class Observed:
     """What advice is given on. cohorts: counts of whole days or cohorts, to fit a repair.
 
     days: length of prediction time that they cover; as_of: event time of the newest; None where
-    times are unknown. sample_rate: share of the traffic that is counted.
+    times are unknown. sample_rate: share of the traffic that is counted. window: the prediction
+    time; evaluation_id: number of the verdict that was given on it.
     """
 
     cohorts: Sequence[BinCounts]
     days: float | None = None
     as_of: datetime | None = None
     sample_rate: float = 1.0
+    window: tuple[datetime, datetime] | None = None
+    evaluation_id: int | None = None
 
 
 def threshold_advice(observed: Observed, decision: DecisionPolicy) -> ThresholdAdvice:

@@ -8,16 +8,29 @@ mark up; `messages.py` does that for its receiver.
 from __future__ import annotations
 
 import math
+import shlex
 from typing import TYPE_CHECKING
 
+from monitor.core.claims import POSITIVE
 from monitor.core.estimates import is_useless
 from monitor.core.repair_words import WORTH_APPLYING, held_out_words, repair_formula
+from monitor.core.usefulness import Use
 from monitor.core.verdicts import Cause, Direction
-from monitor.core.wording import amount, day, interval, model_name, moment, probabilities, span
+from monitor.core.wording import (
+    amount,
+    day,
+    interval,
+    model_name,
+    moment,
+    one_line,
+    probabilities,
+    span,
+)
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from monitor.core.claims import Series
     from monitor.core.verdicts import BinEstimate, Evidence, Metrics, Restart, Verdict
 
 _WORST_SHOWN = 3
@@ -250,13 +263,14 @@ def _beside(evidence: Evidence) -> str:
     shift, selection = evidence.score_shift, evidence.selection
     said = [shift.reason] if shift is not None and shift.shifted else []
     said += [selection.warning] if selection is not None and selection.warning else []
-    if evidence.ranking is not None and is_useless(evidence.ranking):
+    if evidence.ranking is not None and _is_useless(evidence):
         said.append(evidence.ranking.reason)
     return "".join(f" {one}" for one in said)
 
 
-def what_to_do(evidence: Evidence) -> str:
-    """Advise: look at the traffic, apply the fitted recalibrator, or wait for labels."""
+def what_to_do(verdict: Verdict) -> str:
+    """Advise: look at the traffic or the model, apply the recalibrator, or wait for labels."""
+    evidence = verdict.evidence
     if evidence.direction is Direction.IMPROVED:
         return (
             "nothing is broken: the scores are more honest than in the baseline. Refit any "
@@ -281,7 +295,12 @@ def what_to_do(evidence: Evidence) -> str:
             "look at the data: inputs, features and labels of the worst bins. The best "
             f"recalibrator fitted {'does not help' if worse else 'hardly helps'}: {tried}"
         )
-    return f"apply this recalibrator: {tried}"
+    if _is_useless(evidence):
+        return (
+            "look at the model: its scores tell next to nothing apart, and a recalibrator makes "
+            f"them honest, not useful. The one fitted: {tried}"
+        )
+    return f"apply this recalibrator: {tried}{_not_proven(evidence)} {_as_a_file(verdict.series)}"
 
 
 def in_short(evidence: Evidence) -> str:
@@ -295,10 +314,36 @@ def in_short(evidence: Evidence) -> str:
     before, after = evidence.repair.ece_before, evidence.repair.ece_after
     if after > WORTH_APPLYING * before:
         return "look at the data of the worst bins; recalibrating hardly helps."
+    if _is_useless(evidence):
+        return (
+            "look at the model: its scores tell next to nothing apart, and recalibrating makes "
+            "them honest, not useful."
+        )
     return (
         f"apply the recalibrator in the thread: ECE {before:.3f} before, {after:.3f} after, on "
         f"{amount(evidence.repair.n_held_out)} held-out labels."
     )
+
+
+def _is_useless(evidence: Evidence) -> bool:
+    return evidence.ranking is not None and is_useless(evidence.ranking)
+
+
+def _not_proven(evidence: Evidence) -> str:
+    if evidence.ranking is None or evidence.ranking.use != Use.UNPROVEN:
+        return ""
+    return (
+        " It makes the scores honest; the labels do not show that they tell outcomes apart, before "
+        "or after."
+    )
+
+
+def _as_a_file(series: Series) -> str:
+    """The command that tries more maps on later labels and writes one."""
+    claim = "" if series.claim == POSITIVE else f" --claim {shlex.quote(series.claim)}"
+    segment = f" --segment {shlex.quote(series.segment)}" if series.segment else ""
+    name = shlex.quote(f"{series.model}@{series.version}")
+    return one_line(f"As a file to apply: calmon recalibrate {name}{claim}{segment}")
 
 
 def over(restart: Restart | None) -> str:

@@ -115,7 +115,10 @@ class Brought:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Newest verdict on one series; `evidence` as stored; window: judged prediction time."""
+    """Newest verdict on one series; `evidence` as stored; window: judged prediction time.
+
+    evaluation_id: its row.
+    """
 
     series: Series
     status: str
@@ -124,6 +127,7 @@ class Standing:
     evidence: Json
     episode: Episode | None
     window: tuple[datetime, datetime] | None = None
+    evaluation_id: int | None = None
 
 
 class HistoryStore:
@@ -273,6 +277,7 @@ class HistoryStore:
                 row.evidence,
                 episodes.get(series_of(row)),
                 (row.window_start_at, row.window_end_at),
+                row.evaluation_id,
             )
             for row in rows
         ]

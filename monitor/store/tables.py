@@ -678,6 +678,48 @@ acknowledgement = Table(
     comment="Who has taken on which group of alerts; the newest of a group counts",
 )
 
+recalibration_proposal = Table(
+    "recalibration_proposal",
+    metadata,
+    _identity("proposal_id", "Number"),
+    *_series_identity(),
+    _text("method", "temperature, platt, beta or isotonic"),
+    _text("sha256", "Hash that the artifact holds of its own content"),
+    _text("artifact", "The file as it was written: JSON with formula, parameters and provenance"),
+    _at("window_start_at", "Start of the prediction time of its labels"),
+    _at("window_end_at", "End of the prediction time of its labels, exclusive"),
+    Column(
+        "evaluation_id",
+        BigInteger,
+        ForeignKey(evaluation.c.evaluation_id),
+        nullable=False,
+        comment="Verdict on whose window it was made",
+    ),
+    _recorded(),
+    UniqueConstraint("sha256"),
+    Index("ix_recalibration_proposal_model", "model"),
+    comment="Maps that were proposed to make scores honest, shown to help on held-out labels",
+)
+
+recalibration_decision = Table(
+    "recalibration_decision",
+    metadata,
+    _identity("decision_id", "Number"),
+    Column(
+        "proposal_id",
+        BigInteger,
+        ForeignKey(recalibration_proposal.c.proposal_id),
+        nullable=False,
+        comment="Proposal",
+    ),
+    _text("decision", "approved or rejected"),
+    _text("author", "Who decided"),
+    _text("reason", "Why, in the person's words"),
+    _recorded(),
+    Index("ix_recalibration_decision_proposal_id", "proposal_id"),
+    comment="What people decided about proposed maps; the newest of a proposal counts",
+)
+
 notification_attempt = Table(
     "notification_attempt",
     metadata,
@@ -712,6 +754,8 @@ INSERT_ONLY = (
     change_event,
     baseline_decision,
     change_taken,
+    recalibration_proposal,
+    recalibration_decision,
     ingest_gap,
 )
 """Tables whose rows never change; triggers refuse UPDATE, DELETE and TRUNCATE."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from monitor.core.threshold_advice import Observed
+from monitor.core.verdicts import Status
 from monitor.watch.backtest import DAY_S, count
 from monitor.watch.cohorts import cohorts_of, members
 from monitor.watch.ranged import Ranged
@@ -21,20 +22,27 @@ if TYPE_CHECKING:
 
     from monitor.core.claims import Series
     from monitor.core.policies import Policy
-    from monitor.store.history import HistoryStore
+    from monitor.store.history import HistoryStore, Standing
     from monitor.store.panes import PaneStore
     from monitor.watch.backtest import Events
 
 
-def newest_windows(
-    panes: PaneStore, history: HistoryStore, policy: Policy, model: str, version: str | None = None
+def newest_windows(  # noqa: PLR0913  # what is read, and of whom
+    panes: PaneStore,
+    history: HistoryStore,
+    policy: Policy,
+    model: str,
+    version: str | None = None,
+    *,
+    since_drift: bool = False,
 ) -> dict[Series, Observed]:
     """The window of the newest verdict on every series of a model; empty if it has none.
 
     Of all versions those whose window ends within the newest one's; or one version, however old.
+    since_drift: of a drifted series what comes after the change alone, as far as it is known.
     """
     windows = {
-        standing.series: (standing.window, standing.evaluated_at)
+        standing.series: (_span(standing.window, standing, since_drift=since_drift), standing)
         for standing in history.standings([model])
         if standing.window is not None and version in {None, standing.series.version}
     }
@@ -48,13 +56,30 @@ def newest_windows(
     cells = panes.sealed(ranged.spans(named))
     cohorts = cohorts_of(cells, named, policy, ranged.delays(panes, named))
     found = {}
-    for series, (window, judged_at) in windows.items():
+    for series, (window, standing) in windows.items():
         if series in cohorts:
             start_s, end_s = (moment.timestamp() for moment in window)
             mine = [c.counts for c in cohorts[series] if start_s <= c.start_s < end_s]
             days = (end_s - start_s) / DAY_S
-            found[series] = Observed(mine, days, judged_at, policy.sample_ppm / 1e6)
+            found[series] = Observed(
+                mine,
+                days,
+                standing.evaluated_at,
+                policy.sample_ppm / 1e6,
+                window,
+                standing.evaluation_id,
+            )
     return found
+
+
+def _span(
+    window: tuple[datetime, datetime], standing: Standing, *, since_drift: bool
+) -> tuple[datetime, datetime]:
+    """A verdict's window, from its drift on where that is asked for."""
+    since = standing.evidence.get("drift_since_at")
+    if not since_drift or standing.status != Status.DRIFTED or not isinstance(since, str):
+        return window
+    return max(window[0], min(datetime.fromisoformat(since), window[1])), window[1]
 
 
 def observed_in_files(
@@ -63,7 +88,7 @@ def observed_in_files(
     """Everything that files hold of every model version and segment, by day of prediction time."""
     counted = count(events, policy_for)
     newest_ms = max(events.ts_ms.max(initial=0), events.label_ms.max(initial=0))
-    as_of = datetime.fromtimestamp(int(newest_ms) / 1000, UTC)
+    as_of = _utc(int(newest_ms) / 1000)
     found = {}
     for series, indices in members(counted.named).items():
         cells = counted.cells.take(np.isin(counted.cells.series, indices))
@@ -72,5 +97,10 @@ def observed_in_files(
         cohorts = [cells.take(day == each).counts() for each in np.unique(day)]
         length = timedelta(seconds=int(np.ptp(cells.pane_start))) + policy.pane
         # A sample is taken at ingest; files are counted whole.
-        found[series] = Observed(cohorts, length.total_seconds() / DAY_S, as_of)
+        window = (_utc(int(cells.pane_start.min())), as_of)
+        found[series] = Observed(cohorts, length.total_seconds() / DAY_S, as_of, window=window)
     return found
+
+
+def _utc(epoch_s: float) -> datetime:
+    return datetime.fromtimestamp(epoch_s, UTC)

@@ -1,238 +1,224 @@
-"""Repairs against fits to the raw pairs, and when none is offered."""
+"""Artifacts: what is written is read back equal, what was touched is refused."""
 
 from __future__ import annotations
 
-import math
+import hashlib
+import json
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.optimize import minimize
+from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import cross_val_predict
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 
-from monitor.core.bins import BinCounts
-from monitor.core.logistic import Nodes, fit_logistic, logit, sigmoid
-from monitor.core.metrics import equal_width_ece
-from monitor.core.moments import ClassMoments
 from monitor.core.recalibration import (
-    apply,
-    best_repair,
-    fit_platt,
-    fit_temperature,
-    recalibrated,
+    MAX_BYTES,
+    ArtifactError,
+    Recalibrator,
+    dumps,
+    load,
+    loads,
+    recalibrator,
 )
+from monitor.core.recalibrators import Beta, CalibrationMap, Isotonic, LogitLine, Method
 
-Scene = dict[str, Any]
+PROVENANCE: dict[str, object] = {"model": "fraud", "version": "7", "labels": 1200, "share": 0.1}
+PLATT = LogitLine(Method.PLATT, 0.8, -0.25)
+STEPS = Isotonic((0.1, 0.4, 0.9), (0.0, 0.5, 0.5))
+SCORES = np.array([0.0, 1e-7, 0.1, 0.3, 0.5, 0.77, 1.0])
 
-
-def drawn(
-    n: int,
-    seed: int,
-    *,
-    shift: float = 0.0,
-    slope: float = 1.0,
-    law: tuple[float, float] = (0.0, 1.5),
-) -> tuple[np.ndarray, np.ndarray]:
-    """Scores with logits of `law` (mean, sd), and outcomes of logit shift + slope * logit."""
-    rng = np.random.default_rng(seed)
-    score = sigmoid(rng.normal(*law, n))
-    return score, rng.random(n) < sigmoid(shift + slope * logit(score))
-
-
-def raw_fit(score: np.ndarray, outcome: np.ndarray, *, intercept: bool) -> np.ndarray:
-    """Maximum likelihood on the raw pairs by a general minimiser: (slope, intercept)."""
-    x, sign = logit(score), np.where(outcome, 1.0, -1.0)
-
-    def loss(at: np.ndarray) -> float:
-        line = at[0] * x + (at[1] if intercept else 0.0)
-        return float(np.logaddexp(0, -sign * line).mean())
-
-    found = minimize(loss, np.array([1.0, 0.0]), method="Nelder-Mead", tol=1e-10)
-    return np.asarray(found.x if intercept else found.x * [1, 0])
+finite = st.floats(1e-3, 100)
+maps = st.one_of(
+    st.builds(lambda slope: LogitLine(Method.TEMPERATURE, slope), finite),
+    st.builds(lambda a, b: LogitLine(Method.PLATT, a, b), finite, st.floats(-50, 50)),
+    st.builds(Beta, finite, finite, st.floats(-50, 50)),
+    st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=2, max_size=40).map(
+        lambda knots: (sorted({x for x, _ in knots}), sorted(y for _, y in knots))
+    ).filter(lambda knots: len(knots[0]) > 1).map(
+        lambda knots: Isotonic(tuple(knots[0]), tuple(knots[1][: len(knots[0])]))
+    ),
+)  # fmt: skip
 
 
-SCENES = [
-    pytest.param({}, id="honest"),
-    pytest.param({"slope": 0.5}, id="too extreme"),
-    pytest.param({"slope": 1.6, "shift": -0.4}, id="too timid and shifted"),
-    pytest.param({"law": (-4.0, 1.0), "shift": 0.7}, id="rare event"),
-    pytest.param({"law": (5.0, 3.0), "slope": 0.3, "shift": -0.4}, id="next to 1"),
-]
+@given(maps, st.dictionaries(st.text(max_size=8), st.floats(allow_nan=False, allow_infinity=False)))
+def test_what_is_written_is_read_back_to_the_bit(
+    map_: CalibrationMap, provenance: dict[str, object]
+) -> None:
+    made = recalibrator(map_, provenance)
+    read = loads(dumps(made))
+    assert read == made
+    assert read(SCORES).tolist() == map_(SCORES).tolist()
 
 
-@pytest.mark.parametrize("scene", SCENES)
-@pytest.mark.parametrize("n", [500, 5000])
-def test_fits_are_those_of_the_raw_pairs(scene: Scene, n: int) -> None:
-    score, outcome = drawn(n, 1, **scene)
-    counts = BinCounts.from_rows(score, outcome)
-    for fit, intercept in ((fit_temperature, False), (fit_platt, True)):
-        assert fit(counts) == pytest.approx(raw_fit(score, outcome, intercept=intercept), abs=1e-3)
+def test_the_hash_is_that_of_the_canonical_content_without_it() -> None:
+    raw = json.loads(dumps(recalibrator(PLATT, PROVENANCE)))
+    told = raw.pop("sha256")
+    canonical = json.dumps(raw, sort_keys=True, separators=(",", ":"))
+    assert told == hashlib.sha256(canonical.encode()).hexdigest()
+    assert raw["formula"] == (
+        "p = 1 / (1 + exp(-(intercept + slope * ln(s / (1 - s))))), "
+        "s = score clipped to [1e-6, 1 - 1e-6]"
+    )
+
+
+def test_a_file_is_loaded_and_one_that_is_no_longer_as_written_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "fraud.json"
+    made = recalibrator(STEPS, PROVENANCE)
+    file.write_text(dumps(made), encoding="utf-8")
+    assert load(file) == load(str(file)) == made
+    file.write_text(dumps(made).replace("1200", "1201"), encoding="utf-8")
+    with pytest.raises(ArtifactError, match=r"^not a recalibrator of calmon: sha256 is not that"):
+        load(file)
+    with pytest.raises(FileNotFoundError):
+        load(tmp_path / "none.json")
+
+
+def signed(**changed: object) -> str:
+    """An artifact with some keys changed, and the right hash for them."""
+    raw = json.loads(dumps(recalibrator(PLATT, PROVENANCE))) | changed
+    del raw["sha256"]
+    canonical = json.dumps(raw, sort_keys=True, separators=(",", ":"))
+    return json.dumps(raw | {"sha256": hashlib.sha256(canonical.encode()).hexdigest()})
+
+
+def isotonic(score: list[Any], probability: list[Any]) -> str:
+    return signed(method="isotonic", parameters={"score": score, "probability": probability})
 
 
 @pytest.mark.parametrize(
-    ("x", "positive", "negative"),
+    ("content", "why"),
     [
-        pytest.param([13.1, -11.6, -7.2], [1, 1e5, 0], [1e5, 1, 1e2], id="upside down"),
-        pytest.param([10.4, -8.2, -0.2], [10, 1, 0], [0, 1e5, 1e6], id="rare and far apart"),
-        pytest.param([-8.1, -7.0, 12.6], [100, 100, 0], [1000, 1e5, 1e4], id="falling"),
+        pytest.param("", "Expecting value", id="empty"),
+        pytest.param("[]", "no format", id="no object"),
+        pytest.param('{"a": 1, "a": 2}', "a key stands twice", id="a key twice"),
+        pytest.param('{"format": NaN}', "NaN is not a number", id="NaN"),
+        pytest.param(b"\xff\xfe", "decode", id="no text"),
+        pytest.param(" " * (MAX_BYTES + 1), "longer than", id="too long"),
+        pytest.param("[" * 100_000, "recursion", id="too deep"),
+        pytest.param('{"format": ' + "9" * 5000 + "}", "digits", id="a huge number"),
+        pytest.param(signed(format="other"), "no format", id="another format"),
+        pytest.param(signed(format_version=2), "this calmon reads 1", id="newer"),
+        pytest.param(signed(format_version=True), "this calmon reads 1", id="a version of true"),
+        pytest.param(signed(more=1), "keys must be", id="one key more"),
+        pytest.param(signed(method="neural"), "no method 'neural'", id="unknown method"),
+        pytest.param(signed(method=["platt"]), "no method", id="a method that is a list"),
+        pytest.param(signed(provenance=[]), "provenance", id="no provenance"),
+        pytest.param(signed(parameters={"slope": 1.0}), "parameters of platt", id="no intercept"),
+        pytest.param(signed(parameters=[]), "parameters of platt", id="no parameters"),
+        pytest.param(
+            signed(parameters={"slope": -1.0, "intercept": 0.0}), "above 0", id="falling line"
+        ),
+        pytest.param(
+            signed(parameters={"slope": True, "intercept": 0.0}), "finite number", id="a boolean"
+        ),
+        pytest.param(
+            signed(parameters={"slope": 1.0, "intercept": 0.0}).replace("1.0", "1e999"),
+            "JSON compliant",
+            id="beyond doubles",
+        ),
+        pytest.param(isotonic([0.1, 0.2], [0.5, 0.4]), "never fall", id="falling steps"),
+        pytest.param(isotonic([0.2, 0.1], [0.4, 0.5]), "must rise", id="scores out of order"),
+        pytest.param(isotonic([0.1, 0.2], [0.5, 1.5]), "within 0 and 1", id="above 1"),
+        pytest.param(isotonic([0.1, "0.2"], [0.5, 0.6]), "finite number", id="text"),
+        pytest.param(isotonic([0.5] * 2001, [0.5] * 2001), "at most 2000", id="too many knots"),
     ],
-)
-def test_fits_of_extreme_counts_reach_the_maximum(
-    x: list[float], positive: list[float], negative: list[float]
-) -> None:
-    # Undamped Newton steps diverge on the first and the third, timidly damped ones on the second.
-    weight = np.array(positive + negative)
-    points = Nodes(np.tile(x, 2), weight, np.repeat([1.0, -1.0], len(x)))
-    held = Nodes(points.logit[weight > 0], weight[weight > 0], points.sign[weight > 0])
-    found = fit_logistic(held)
-
-    def loss(at: np.ndarray) -> float:
-        return float(weight @ np.logaddexp(0, -points.sign * (at[0] * points.logit + at[1])))
-
-    slow = minimize(loss, np.array([0.0, 0.0]), method="Nelder-Mead", tol=1e-12)
-    assert (found.slope, found.intercept) == pytest.approx(slow.x, abs=1e-4)
-    assert found.log_likelihood == pytest.approx(-slow.fun, rel=1e-9)
+)  # fmt: skip
+def test_anything_else_is_one_clear_error(content: str | bytes, why: str) -> None:
+    with pytest.raises(ArtifactError, match=r"^not a recalibrator of calmon: ") as refused:
+        loads(content)
+    assert why in str(refused.value)
 
 
-def test_tied_scores_have_no_spread_and_close_ones_have_theirs() -> None:
-    for score in (1 - 1.27e-5, 0.0003333333, 1 / 3, 0.85):
-        tied = ClassMoments.of(BinCounts.from_rows(np.full(999, score), np.arange(999) % 3 == 0))
-        assert (tied.sd[0], tied.sd_positive[0], tied.sd_negative[0]) == (0, 0, 0)
-    close = np.array([0.758, 0.760, 0.762, 0.764])
-    found = ClassMoments.of(BinCounts.from_rows(close, np.array([True, False, True, False])))
-    assert found.sd[0] == pytest.approx(close.std(), rel=1e-3)
-    assert (found.mean_positive[0], found.mean_negative[0]) == pytest.approx((0.760, 0.762))
-    assert found.sd_positive[0] == pytest.approx(0.002, rel=1e-3)
+@given(st.text(max_size=200) | st.binary(max_size=200))
+def test_no_input_raises_another_error(content: str | bytes) -> None:
+    with pytest.raises(ArtifactError):
+        loads(content)
 
 
-def test_a_moved_score_of_one_belongs_to_the_last_bin() -> None:
-    score = np.repeat([1.0, 0.8], 100)
-    counts = BinCounts.from_rows(score, np.arange(200) >= 10)
-    moved = apply(np.array([1.0, 0.8]), 3.0, 0.0)
-    assert moved[0] == 1
-    assert moved[1] > 14 / 15
-    expected = abs(100 * moved.sum() - 190) / 200
-    assert recalibrated(counts, 3.0, 0.0).ece_15 == pytest.approx(expected, abs=1e-9)
+@given(st.data())
+def test_a_changed_character_is_refused_or_changes_nothing(data: st.DataObject) -> None:
+    written = dumps(recalibrator(PLATT, PROVENANCE))
+    at = data.draw(st.integers(0, len(written) - 1))
+    changed = written[:at] + data.draw(st.characters(codec="ascii")) + written[at + 1 :]
+    try:
+        read = loads(changed)
+    except ArtifactError:
+        return
+    # Space between tokens, or another spelling of the same number.
+    assert read == loads(written)
 
 
-def test_apply_is_the_line_of_the_logit() -> None:
-    score = np.array([0.0, 1e-6, 0.2, 0.5, 0.9, 1.0])
-    assert apply(score, 1.0, 0.0) == pytest.approx(np.clip(score, 1e-6, 1 - 1e-6), abs=1e-12)
-    assert apply(np.array([0.5]), 3.0, math.log(3)) == pytest.approx(0.75)
-    assert apply(np.array([0.2]), 2.0, 0.0) == pytest.approx(1 / 17)
-    assert apply(np.array([1.0, 0.0]), 1e6, 0.0).tolist() == [1.0, 0.0]
+def test_shapes_are_kept_and_scores_are_checked() -> None:
+    made = recalibrator(PLATT, PROVENANCE)
+    assert made.apply(0.5).shape == ()
+    assert made.apply([[0.1, 0.2], [0.3, 0.4]]).shape == (2, 2)
+    assert np.isnan(made([0.5, np.nan])).tolist() == [False, True]
+    for wrong in (-0.1, 1.1, np.inf):
+        with pytest.raises(ValueError, match="within 0 and 1"):
+            made([0.5, wrong])
+    with pytest.raises(ValueError, match=r"not of shape \(1, 3\)"):
+        made.predict([[0.1, 0.2, 0.7]])
 
 
-@pytest.mark.parametrize("scene", SCENES)
-@pytest.mark.parametrize(("slope", "intercept"), [(1.0, 0.0), (0.4, 0.2), (2.0, -1.0), (0.0, 0.5)])
-def test_moved_counts_give_the_metrics_of_moved_rows(
-    scene: Scene, slope: float, intercept: float
-) -> None:
-    score, outcome = drawn(4000, 2, **scene)
-    moved = apply(score, slope, intercept)
-    counts = BinCounts.from_rows(score, outcome)
-    found = recalibrated(counts, slope, intercept)
-    truth = BinCounts.from_rows(moved, outcome)
-    assert found.mean_score == pytest.approx(moved.mean(), abs=2e-4)
-    # A micro-bin that straddles an edge after the move goes to one side as a whole.
-    assert found.ece_15 == pytest.approx(equal_width_ece(truth, 15), abs=6e-3)
-    if slope == 0:
-        assert found.auroc == pytest.approx(0.5, abs=0.02)
+def test_scikit_learns_interface() -> None:
+    made = recalibrator(PLATT, PROVENANCE)
+    honest = made(SCORES)
+    both = np.column_stack([1 - SCORES, SCORES])
+    assert made.fit(both, SCORES > 0) is made
+    assert made.predict(SCORES).tolist() == honest.tolist()
+    assert made.predict(SCORES[:, None]).tolist() == honest.tolist()
+    assert made.predict(both).tolist() == honest.tolist()
+    assert made.predict_proba(both)[:, 1].tolist() == honest.tolist()
+    assert made.predict_proba(both).sum(axis=1) == pytest.approx(1)
+    assert made.transform(SCORES).tolist() == honest.tolist()
+    assert made.transform(SCORES[:, None]).tolist() == honest[:, None].tolist()
+    assert made.transform(both).tolist() == made.predict_proba(both).tolist()
+    assert clone(made) is made
 
 
-def test_repair_of_nothing_is_unknown() -> None:
-    found = recalibrated(BinCounts.empty(), 1.0, 0.0)
-    assert all(math.isnan(value) for value in (found.ece_15, found.mean_score, found.auroc))
-
-
-@pytest.mark.parametrize(
-    ("scene", "method", "slope", "intercept"),
-    [
-        ({"slope": 0.5}, "temperature", 0.5, 0.0),
-        ({"slope": 1.6}, "temperature", 1.6, 0.0),
-        ({"shift": 0.7}, "platt", 1.0, 0.7),
-        ({"slope": 0.6, "shift": -0.6}, "platt", 0.6, -0.6),
-        ({"law": (3.0, 1.5), "slope": 0.5, "shift": -0.5}, "platt", 0.5, -0.5),
-    ],
-)
-def test_repair_names_the_fault_and_mends_it_on_unseen_labels(
-    scene: Scene, method: str, slope: float, intercept: float
-) -> None:
-    fitted, held_out = (BinCounts.from_rows(*drawn(8000, seed, **scene)) for seed in (5, 6))
-    repair = best_repair(fitted, held_out)
-    assert repair is not None
-    assert repair.method == method
-    assert (repair.slope, repair.intercept) == pytest.approx((slope, intercept), abs=0.08)
-    assert (repair.n_fitted, repair.n_held_out) == (8000, 8000)
-    assert repair.ece_before == equal_width_ece(held_out, 15) > 0.04
-    assert repair.ece_after < 0.025
-    assert repair.auroc_after == pytest.approx(repair.auroc_before, abs=1e-12)
-
-
-def test_an_honest_model_gets_a_temperature_near_one() -> None:
-    chosen = [
-        best_repair(*(BinCounts.from_rows(*drawn(2000, 2 * k + half)) for half in (0, 1)))
-        for k in range(100)
-    ]
-    methods = [repair.method for repair in chosen if repair is not None]
-    assert len(methods) == 100
-    # The intercept is tested at 5 %.
-    assert 3 <= methods.count("platt") <= 8
-
-
-def of_classes(negative: int, positive: int) -> BinCounts:
+@pytest.mark.parametrize("map_", [PLATT, STEPS])
+def test_it_is_a_step_of_a_pipeline(map_: CalibrationMap) -> None:
+    made: Recalibrator = recalibrator(map_, PROVENANCE)
     rng = np.random.default_rng(0)
-    outcome = np.repeat([False, True], [negative, positive])
-    return BinCounts.from_rows(sigmoid(rng.normal(outcome * 1.0, 1.0)), outcome)
+    x = rng.normal(size=(200, 2))
+    y = (x[:, 0] + rng.normal(size=200) > 0).astype(int)
+    model = LogisticRegression().fit(x, y)
+    last = make_pipeline(FunctionTransformer(model.predict_proba), made).fit(x, y)
+    honest = made(model.predict_proba(x)[:, 1])
+    assert last.predict(x).tolist() == honest.tolist()
+    assert last.predict_proba(x)[:, 1].tolist() == honest.tolist()
+    middle = make_pipeline(FunctionTransformer(model.predict_proba), made, LogisticRegression())
+    assert cross_val_predict(middle, x, y, cv=2).shape == (200,)
 
 
-ENOUGH = of_classes(90, 90)
-FALLING = BinCounts.from_rows(*drawn(500, 5, slope=-1.0))
+PROGRAM = """
+import sys
+from monitor.core.recalibration import load
+print(load(sys.argv[1])([0.5]))
+print(sorted({name.partition(".")[0] for name in sys.modules} & {"scipy", "sklearn", "river"}))
+"""
 
 
-@pytest.mark.parametrize(
-    ("fitted", "held_out", "offered"),
-    [
-        pytest.param(ENOUGH, ENOUGH, True, id="enough"),
-        pytest.param(of_classes(90, 10), of_classes(10, 90), True, id="just enough"),
-        pytest.param(of_classes(89, 10), ENOUGH, False, id="99 labels"),
-        pytest.param(ENOUGH, of_classes(49, 50), False, id="99 labels held out"),
-        pytest.param(of_classes(500, 9), ENOUGH, False, id="9 positives"),
-        pytest.param(ENOUGH, of_classes(9, 500), False, id="9 negatives held out"),
-        pytest.param(of_classes(500, 0), ENOUGH, False, id="one class"),
-        pytest.param(BinCounts.empty(), ENOUGH, False, id="nothing fitted"),
-        pytest.param(ENOUGH, BinCounts.empty(), False, id="nothing held out"),
-        pytest.param(FALLING, FALLING, False, id="scores that rank the wrong way"),
-        pytest.param(
-            BinCounts.from_rows(np.full(200, 0.3), np.arange(200) % 2 == 0),
-            ENOUGH,
-            False,
-            id="constant scores",
-        ),
-        pytest.param(
-            BinCounts.from_rows(np.linspace(0, 1, 200), np.linspace(0, 1, 200) > 0.5),
-            ENOUGH,
-            False,
-            id="separable",
-        ),
-    ],
-)
-def test_when_a_repair_is_offered(fitted: BinCounts, held_out: BinCounts, *, offered: bool) -> None:
-    assert (best_repair(fitted, held_out) is not None) == offered
+def test_numpy_is_all_that_it_takes(tmp_path: Path) -> None:
+    file = tmp_path / "r.json"
+    file.write_text(dumps(recalibrator(PLATT, PROVENANCE)), encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, str(file)], capture_output=True, check=True, text=True
+    )
+    assert done.stdout.splitlines()[1] == "[]"
 
 
-@given(
-    st.integers(0, 10_000),
-    st.floats(0.05, 5),
-    st.floats(-4, 4),
-    st.floats(0.2, 4),
-    st.floats(-5, 5),
-)
-def test_a_rising_line_never_changes_the_ranking(
-    seed: int, slope: float, intercept: float, sd: float, mean: float
-) -> None:
-    counts = BinCounts.from_rows(*drawn(200, seed, law=(mean, sd)))
-    as_it_is = recalibrated(counts, 1.0, 0.0).auroc
-    moved = recalibrated(counts, slope, intercept).auroc
-    assert moved == pytest.approx(as_it_is, abs=2e-3, nan_ok=True)
+def test_only_load_reads_a_file_in_the_core() -> None:
+    core = Path(__file__).parents[2] / "monitor" / "core"
+    words = (".open(", " open(", "read_text", "read_bytes")
+    text = {file.name: file.read_text("utf-8") for file in core.glob("*.py")}
+    reading = [name for name in text if any(word in text[name] for word in words)]
+    assert reading == ["recalibration.py"]

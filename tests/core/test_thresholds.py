@@ -17,7 +17,7 @@ from monitor.core.threshold_advice import Observed, repaired_cutoffs, threshold_
 from monitor.core.threshold_words import threshold_json, threshold_words
 from monitor.core.thresholds import CUTOFFS, CostCurve
 from monitor.core.weighted_rates import weighted_rates
-from tests.core.test_recalibration import drawn
+from tests.core.test_repairs import drawn
 
 
 def brute(score: np.ndarray, outcome: np.ndarray, cutoff: float, decision: DecisionPolicy) -> float:

@@ -70,7 +70,7 @@ Behind it: 2,300 labels, 93% of the predictions made 5 Mar 2026, 00:00 UTC to \
 
 What to do: apply this recalibrator: Platt, repaired logit = 0.560 × logit(score) - 0.240. \
 On 1,150 held-out labels ECE goes from 0.094 to 0.021; ranking untouched \
-(AUROC 0.781 before, 0.781 after).
+(AUROC 0.781 before, 0.781 after). As a file to apply: calmon recalibrate fraud@7
 Runbook: https://runbooks.example.com/fraud?tab=drift&v=7
 warning · evidence evaluation 4711 · group 60d488dd25347715fdc385f21723a0b6"""  # noqa: RUF001  # the times sign
 
@@ -368,6 +368,10 @@ def test_a_worst_bin_has_its_class_and_a_useless_model_its_sentence() -> None:
     text = as_plain_text(render(samples.fired(verdict)))
     assert "0.12 in the baseline; 256 labels, scores too low by 23 labels\n" in text
     assert " UTC. A constant would do as well.\n" in text
+    assert "What to do: look at the model: its scores tell next to nothing apart" in text
+    assert "honest, not useful. The one fitted: Platt" in text
+    unproven = samples.with_evidence(samples.DRIFTED, ranking=replace(rank, use="unproven"))
+    assert "the labels do not show that they tell outcomes apart" in advice(samples.fired(unproven))
     useful = replace(rank, use="useful")
     assert render(samples.fired(samples.with_evidence(samples.DRIFTED, ranking=useful))) == render(
         samples.fired()

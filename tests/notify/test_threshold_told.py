@@ -9,7 +9,7 @@ from monitor.core.decision_evidence import decision_evidence
 from monitor.core.decisions import DecisionPolicy
 from monitor.core.verdict_json import verdict_from_json
 from monitor.notify.messages import as_plain_text, render
-from tests.core.test_recalibration import drawn
+from tests.core.test_repairs import drawn
 from tests.notify import verdict_samples as samples
 
 
