@@ -101,6 +101,7 @@ def propose(  # noqa: PLR0913  # one parameter an option
     *,
     method: Annotated[Asked, typer.Option(help="The family of maps; auto: the best.")] = Asked.AUTO,
     policy_path: PolicyPath = None,
+    model: Annotated[str | None, typer.Option(help="Of several models in files this one.")] = None,
     version: Annotated[str | None, typer.Option("--version", help="This version alone.")] = None,
     segment: Annotated[
         str, typer.Option("--segment", help="This segment, as country=DE; default: all traffic.")
@@ -120,7 +121,8 @@ def propose(  # noqa: PLR0913  # one parameter an option
         there = _watched(settings, what, version)
     else:
         there = _in_files(settings, Path(what), labels, version)
-    series, observed = _only(what, there, segment, claim)
+    of_model = {series: seen for series, seen in there.items() if model in {None, series.model}}
+    series, observed = _only(what, of_model or there, segment, claim)
     try:
         found = proposed(observed.cohorts, method.methods)
     except ValueError as error:
@@ -266,8 +268,8 @@ def _only(
     )
     if meant:
         message = (
-            f"{what} has several series, and each needs its own map; give --version, --claim, or a "
-            f"file of one model; there are: {there}"
+            f"{what} has several series, and each needs its own map; give --model, --version or "
+            f"--claim; there are: {there}"
         )
     else:
         message = f"no series of {what} is meant; there are: {there or 'none'}"

@@ -82,7 +82,12 @@ def test_what_cannot_be_is_said_with_the_mend(tmp_path: Path) -> None:
     file = written(tmp_path / "two.csv", 0.5, models=2)
     done = calmon(str(file))
     assert isinstance(done.exception, ValueError)
-    assert "or a file of one model; there are: m0@ positive, m1@ positive" in str(done.exception)
+    assert "give --model, --version or --claim; there are: m0@ positive, m1@ positive" in str(
+        done.exception
+    )
+    out = tmp_path / "m1.json"
+    assert calmon(str(file), "--model", "m1", "--out", str(out)).exit_code == 0
+    assert load(out).provenance["model"] == "m1"
     good = written(tmp_path / "good.csv", 0.5)
     done = calmon(str(good), "--out", str(tmp_path / "none" / "to.json"))
     assert "to.json cannot be written: No such file or directory" in str(done.exception)
