@@ -46,6 +46,7 @@ from monitor.store.positions import Fenced
 from monitor.watch import backtest as backtests
 from monitor.watch.advice import stored_advices
 from monitor.watch.schedule import stored_due
+from monitor.watch.stored_reports import stored_reports
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from monitor.core.delay_advice import LabelAdvice
     from monitor.core.events import ChangeEvent
     from monitor.core.fleet import Fleet
+    from monitor.core.reports import SeriesReport
 
 app = typer.Typer(
     name="calmon",
@@ -247,7 +249,10 @@ def status(
     )
     found["due"] = [each.as_json() for each in schedule]
     advice: list[LabelAdvice] = []
+    reports: list[SeriesReport] = []
     if model is not None:
+        reports = stored_reports(panes, model)
+        found["claims"] = reports
         advice = stored_advices(panes, model, settings.policy_for(model) or settings.defaults)
         found["label_delays"] = printing.advice_json(advice)
     if as_json:
@@ -255,6 +260,7 @@ def status(
     else:
         printing.print_status(Console(), found)
         printing.print_due(Console(), schedule)
+        printing.print_claims(Console(), reports)
         printing.print_advice(Console(), advice)
 
 

@@ -19,6 +19,7 @@ from monitor.core.delay_cells import DelayCells
 from monitor.core.events import LabelColumns, PredictionColumns
 from monitor.core.join import JoinIndex
 from monitor.core.join_rows import NO_TIME
+from monitor.core.losses import LossCells
 from monitor.core.panes import Cells
 from monitor.core.tallies import Tally, TallyKind, count_by_series
 from monitor.core.watermarks import advance, too_late
@@ -85,6 +86,7 @@ class ShardState:
         self._evicted: dict[int, dict[int, int]] = {}
         self._cells: list[Cells] = []
         self._delays: list[DelayCells] = []
+        self._losses: list[LossCells] = []
         self._tallies: Counter[Tally] = Counter()
         self.predicted = _streams(positions, topics.predictions)
         self.labelled = _streams(positions, topics.labels)
@@ -118,6 +120,7 @@ class ShardState:
         count_by_series(tallies, TallyKind.LATE_PREDICTION, predictions.series[late], table.model)
         self._cells.append(applied.cells)
         self._delays.append(applied.delays)
+        self._losses.append(applied.losses)
         self._tallies += tallies
         self.predicted = advance(self.predicted, predictions.shard, model, predictions.ts_ms)
         labels = decoded.labels
@@ -149,11 +152,13 @@ class ShardState:
             Cells.merge(self._cells),
             DelayCells.merge(self._delays),
             self._tallies,
+            LossCells.merge(self._losses),
             forgotten,
             {shard: dict(self._evicted[shard]) for shard in self.shards} if cutoffs else {},
             self._drop_before_ms(cutoffs),
         )
-        self._cells, self._delays, self._tallies = [], [], Counter()
+        self._cells, self._delays, self._losses = [], [], []
+        self._tallies = Counter()
         return flush
 
     def is_worth_forgetting(self) -> bool:
@@ -210,6 +215,7 @@ class ShardState:
         applied = self._index.apply(predictions, alive)
         self._cells.append(applied.cells)
         self._delays.append(applied.delays)
+        self._losses.append(applied.losses)
         for block in chunk:
             self._tallies += block.tallies
 

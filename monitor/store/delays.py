@@ -49,9 +49,8 @@ def delay_columns(cells: DelayCells) -> dict[str, NDArray[np.int64]]:
     return {"delay_key": cells.key, "delay_n": cells.n}
 
 
-def delays_of(payload: bytes) -> DelayCells:
-    """Delays in a delta's payload; none in one that was written before delays were counted."""
-    columns = unpack(payload)
+def delays_in(columns: Mapping[str, NDArray[np.generic]]) -> DelayCells:
+    """Delays in a delta's columns; none in one that was written before delays were counted."""
     if "delay_key" not in columns:
         return DelayCells.empty()
     return DelayCells(
@@ -126,7 +125,7 @@ class DelayStore:
             ),
             np.array([row.n for row in rows], dtype=np.int64),
         )
-        merged = DelayCells.merge([folded, *(delays_of(payload) for payload in waiting)])
+        merged = DelayCells.merge([folded, *(delays_in(unpack(payload)) for payload in waiting)])
         return merged.take(np.isin(merged.series, series))
 
 

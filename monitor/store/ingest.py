@@ -18,6 +18,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from monitor.core.bins import EDGES_VERSION
 from monitor.core.claims import OutcomeRule, Series
+from monitor.core.losses import LossCells
 from monitor.core.series_table import SeriesRules
 from monitor.store import tables as t
 from monitor.store.blocks import (
@@ -30,6 +31,7 @@ from monitor.store.blocks import (
 )
 from monitor.store.delays import delay_columns
 from monitor.store.engine import transaction
+from monitor.store.losses import loss_columns
 from monitor.store.packing import pack
 from monitor.store.positions import Advance, Position, advance, by_number, position_of
 
@@ -72,6 +74,7 @@ class Flush:
     cells: Cells
     delays: DelayCells
     tallies: Counter[Tally]
+    losses: LossCells = field(default_factory=LossCells.empty)
     forgotten: Counter[Tally] = field(default_factory=Counter)
     cutoffs: dict[int, dict[int, int]] = field(default_factory=dict)
     drop_before_ms: dict[int, int] = field(default_factory=dict)
@@ -236,11 +239,13 @@ class IngestStore:
 
 def _flush(connection: Connection, flush: Flush) -> None:
     """Put the counts on their way, and remember which blocks they cover."""
-    if len(flush.cells) or len(flush.delays) or flush.tallies:
+    if len(flush.cells) or len(flush.delays) or len(flush.losses) or flush.tallies:
         connection.execute(
             insert(t.bin_delta).values(
                 payload=pack(
-                    {"key": flush.cells.key, "sums": flush.cells.sums} | delay_columns(flush.delays)
+                    {"key": flush.cells.key, "sums": flush.cells.sums}
+                    | delay_columns(flush.delays)
+                    | loss_columns(flush.losses)
                 ),
                 tallies=tally_rows(flush.tallies),
             )

@@ -30,11 +30,13 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from monitor.core.bins import SUMS
 from monitor.core.claims import Series
 from monitor.core.delay_cells import DelayCells
+from monitor.core.losses import LossCells
 from monitor.core.panes import Cells, cell_key
 from monitor.store import tables as t
 from monitor.store.blocks import tally_counter
-from monitor.store.delays import DelayStore, add_delays, delays_of, seal_delays
+from monitor.store.delays import DelayStore, add_delays, delays_in, seal_delays
 from monitor.store.engine import transaction
+from monitor.store.losses import LossStore, add_losses, losses_in
 from monitor.store.packing import unpack
 from monitor.store.positions import by_number
 
@@ -117,8 +119,10 @@ class PaneStore:
                 .where(t.bin_delta.c.delta_id.in_(oldest.limit(DELTAS_A_FOLD)))
                 .returning(t.bin_delta.c.payload, t.bin_delta.c.tallies)
             ).all()
-            _add_cells(connection, Cells.merge(_cells(row.payload) for row in taken))
-            add_delays(connection, DelayCells.merge(delays_of(row.payload) for row in taken))
+            deltas = [unpack(row.payload) for row in taken]
+            _add_cells(connection, Cells.merge(map(_cells, deltas)))
+            add_delays(connection, DelayCells.merge(map(delays_in, deltas)))
+            add_losses(connection, LossCells.merge(map(losses_in, deltas)))
             for row in taken:
                 _add_tallies(connection, tally_counter(row.tallies))
         return len(taken)
@@ -141,6 +145,11 @@ class PaneStore:
                 )
                 for row in connection.execute(select(t.ingest_partition))
             ]
+
+    @property
+    def losses(self) -> LossStore:
+        """Losses of quantiles and intervals, beside their counts."""
+        return LossStore(self._engine)
 
     @property
     def delays(self) -> DelayStore:
@@ -230,12 +239,11 @@ class PaneStore:
             ),
             np.array([row[4:] for row in rows], dtype=np.int64).reshape(-1, len(SUMS)),
         )
-        merged = Cells.merge([folded, *(_cells(payload) for payload in waiting)])
+        merged = Cells.merge([folded, *(_cells(unpack(payload)) for payload in waiting)])
         return merged.take(np.isin(merged.series, series))
 
 
-def _cells(payload: bytes) -> Cells:
-    columns = unpack(payload)
+def _cells(columns: Mapping[str, NDArray[np.generic]]) -> Cells:
     return Cells(columns["key"].astype(np.int64), columns["sums"].astype(np.int64))
 
 

@@ -275,6 +275,23 @@ delay_count = Table(
     comment="Labels by their delay: add on-time and late rows for what is known now",
 )
 
+loss_count = Table(
+    "loss_count",
+    metadata,
+    Column("series_id", Integer, ForeignKey(series.c.series_id), nullable=False, comment="Series"),
+    _at("pane_at", "Start of the pane of prediction time"),
+    Column(
+        "late", Boolean, nullable=False, comment="Changes made by labels past the label horizon"
+    ),
+    _big("n_below", "Labels below an interval's lower bound"),
+    _big("loss_units", "Pinball loss or interval score: sum of whole units of the label"),
+    _big("loss_billionths", "The rest of that sum, in billionths of a unit"),
+    _big("width_units", "Width of intervals: sum of whole units of the label"),
+    _big("width_billionths", "The rest of that sum, in billionths of a unit"),
+    PrimaryKeyConstraint("series_id", "pane_at", "late"),
+    comment="Losses of quantiles and intervals: add on-time and late rows for what is known now",
+)
+
 touched_delay = Table(
     "touched_delay",
     metadata,

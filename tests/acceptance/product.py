@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -131,14 +132,17 @@ def written(events: Events, folder: Path) -> tuple[Path, Path]:
     return predictions, labels
 
 
-def counts_by_version(engine: Engine) -> dict[tuple[str, str], bytes]:
-    """All that is known now, by model and version, as exact bytes."""
+def counts_by_claim(engine: Engine) -> dict[tuple[str, str, str], bytes]:
+    """All that is known now, by model, version and claim, as exact bytes."""
     panes = PaneStore(engine)
     found = {}
     for model in panes.models():
         named = panes.series(model)
-        for version in {series.version for series in named.values()}:
-            indices = [i for i, series in named.items() if series.version == version]
-            counts = panes.bins(indices).counts()
-            found[model, version] = counts.sums.tobytes()
+        by_claim: dict[tuple[str, str], list[int]] = {}
+        for index, series in named.items():
+            by_claim.setdefault((series.version, series.claim), []).append(index)
+        cells = panes.bins(list(named))
+        for (version, claim), indices in by_claim.items():
+            counts = cells.take(np.isin(cells.series, indices)).counts()
+            found[model, version, claim] = counts.sums.tobytes()
     return found

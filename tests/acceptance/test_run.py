@@ -14,12 +14,13 @@ import pytest
 from sqlalchemy import text
 
 from monitor.core.policies import Policy
+from monitor.event_files import read_events
 from monitor.store.panes import PaneStore
-from monitor.watch.backtest import Events, backtest, count, messages
+from monitor.watch.backtest import backtest, count, messages
 from tests.acceptance.product import (
     CHECKOUT,
     SHARED,
-    counts_by_version,
+    counts_by_claim,
     product,
     written,
 )
@@ -31,17 +32,38 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Engine
 
+    from monitor.core.losses import Losses
     from monitor.watch.backtest import Counted
     from tests.servers import TestKafka
 
 
-def expected_counts(counted: Counted) -> dict[tuple[str, str], bytes]:
-    found = {}
-    for model, version in {(s.model, s.version) for s in counted.named.values()}:
-        indices = [i for i, s in counted.named.items() if (s.model, s.version) == (model, version)]
-        cells = counted.cells.take(np.isin(counted.cells.series, indices))
-        found[model, version] = cells.counts().sums.tobytes()
-    return found
+def expected_counts(counted: Counted) -> dict[tuple[str, str, str], bytes]:
+    by_claim: dict[tuple[str, str, str], list[int]] = {}
+    for index, s in counted.named.items():
+        by_claim.setdefault((s.model, s.version, s.claim), []).append(index)
+    return {
+        whose: counted.cells.take(np.isin(counted.cells.series, indices)).counts().sums.tobytes()
+        for whose, indices in by_claim.items()
+    }
+
+
+def expected_losses(counted: Counted) -> dict[tuple[str, str, str], Losses]:
+    return {
+        (s.model, s.version, s.claim): found.total()
+        for index, s in counted.named.items()
+        if len(found := counted.losses.take(counted.losses.series == index))
+    }
+
+
+def losses_by_claim(engine: Engine) -> dict[tuple[str, str, str], Losses]:
+    panes = PaneStore(engine)
+    named = panes.all_series()
+    known = panes.losses.known(list(named))
+    return {
+        (s.model, s.version, s.claim): found.total()
+        for index, s in named.items()
+        if len(found := known.take(known.series == index))
+    }
 
 
 def evaluations(engine: Engine) -> list[tuple[object, ...]]:
@@ -85,7 +107,7 @@ def test_a_daemon_killed_again_and_again_counts_and_judges_as_a_backtest(
         assert daemon.poll() is None
     while PaneStore(engine).fold():
         pass
-    assert counts_by_version(engine) == expected_counts(counted)
+    assert counts_by_claim(engine) == expected_counts(counted)
     found = evaluations(engine)
     assert [row[3:6] for row in found] == [
         (j.verdict.evaluated_at, str(j.verdict.status), j.verdict.reason) for j in given
@@ -109,7 +131,7 @@ def test_the_mock_cluster_of_the_demo_carries_the_main_job_too(
     assert json.loads(printed) == {"published": total, "labels_without_prediction": 0}
     with calmon.running():
         calmon.wait_for_messages(PaneStore(engine), total)
-    assert counts_by_version(engine) == expected_counts(count(events, lambda _: Policy()))
+    assert counts_by_claim(engine) == expected_counts(count(events, lambda _: Policy()))
 
 
 def _url(engine: Engine) -> str:
@@ -191,7 +213,13 @@ def test_what_a_person_can_mend_is_one_line(tmp_path: Path, postgres_url: str) -
         assert "Traceback" not in done.stderr
 
 
-BINARY = ("elec2", "games538", "nycflights", "llm_msp")
+STREAMS = ("elec2", "games538", "nycflights", "llm_msp", "football3", "bike_intervals")
+KINDS = """
+models:
+  football-elo-lr: {claims: {classes: [A, D, H]}}
+  bike-qgbm: {claims: {quantiles: [0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95]}}
+  bike-qgbm-monthly: {claims: {quantiles: [0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95]}}
+"""
 
 
 @pytest.mark.timeout(600)
@@ -200,29 +228,28 @@ def test_real_streams_through_real_kafka_leave_the_same_bins_as_the_files(
 ) -> None:
     if not SHARED.is_dir():
         pytest.skip("the real streams (../shared/data) are not beside this checkout")
-    calmon = product(real_kafka, _url(engine), tmp_path, partitions=8)
+    calmon = product(real_kafka, _url(engine), tmp_path, KINDS, partitions=8)
     total = 0
-    expected: dict[tuple[str, str], bytes] = {}
+    expected: dict[tuple[str, str, str], bytes] = {}
+    losses: dict[tuple[str, str, str], Losses] = {}
     with calmon.running("--role", "ingest"):
-        for name in BINARY:
-            files = [str(SHARED / name / f"{kind}.parquet") for kind in ("predictions", "labels")]
-            total += json.loads(calmon.run("replay", *files, "--json"))["published"]
-            expected |= expected_counts(count(_read(*files), lambda _: Policy()))
+        for name in STREAMS:
+            files = [SHARED / name / f"{kind}.parquet" for kind in ("predictions", "labels")]
+            total += json.loads(calmon.run("replay", *map(str, files), "--json"))["published"]
+            counted = count(read_events(*files), lambda _: Policy())
+            expected |= expected_counts(counted)
+            losses |= expected_losses(counted)
         calmon.wait_for_messages(PaneStore(engine), total)
     while PaneStore(engine).fold():
         pass
-    assert counts_by_version(engine) == expected
-
-
-def _read(predictions: str, labels: str) -> Events:
-    from pathlib import Path as File  # noqa: PLC0415  # the name is a type elsewhere here
-
-    from monitor.ingest.files import read_labels, read_predictions, with_models  # noqa: PLC0415
-
-    p = read_predictions(File(predictions))
-    y = with_models(read_labels(File(labels)), p)
-    assert y.model is not None
-    return Events(
-        p.prediction_id, p.model, p.version, p.ts_ms, p.score, p.segments,
-        y.prediction_id, y.model, y.ts_ms, y.label,
-    )  # fmt: skip
+    assert counts_by_claim(engine) == expected
+    assert losses_by_claim(engine) == losses
+    said = json.loads(calmon.run("status", "bike-qgbm", "--json"))["claims"]
+    found = {report["claim"]: report["metrics"] for report in said}
+    oracle = json.loads((SHARED / "bike_intervals" / "oracle.json").read_text())
+    expected_of = oracle["models"]["bike-qgbm"]["overall"]
+    for level, of_level in expected_of["intervals"].items():
+        score = found[f"interval:{level}"]["interval_score"]
+        assert score == pytest.approx(of_level["interval_score"], abs=1e-5)
+    for level, loss in expected_of["pinball"].items():
+        assert found[f"quantile:{level}"]["pinball"] == pytest.approx(loss, abs=1e-6)

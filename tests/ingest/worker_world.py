@@ -95,7 +95,7 @@ CREATE OR REPLACE TRIGGER see_evicted BEFORE INSERT ON calmon.join_shard
 # refuses it, but a test's own superuser may switch the triggers off.
 _WRITTEN = [
     "ingest_partition", "join_shard", "join_block", "bin_delta", "bin_count", "touched_pane",
-    "delay_count", "touched_delay",
+    "delay_count", "touched_delay", "loss_count",
     "tally", "dead_letter", "change_event", "series", "model",
 ]  # fmt: skip
 _CLEAR = "; ".join(
