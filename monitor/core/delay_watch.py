@@ -176,8 +176,11 @@ class _Table:
         now, m = chosen @ of_cohorts, chosen.sum(axis=1, keepdims=True)
         now_f, now_v = self._share(now, m)
         # What is not in the window is in the baseline: a subtraction of whole numbers is exact.
-        old_f, old_v = self._share(of_cohorts.sum(axis=1)[:, None] - now, len(self.n) - m)
-        move = now_f - old_f
+        old = of_cohorts.sum(axis=1)[:, None] - now
+        old_f, old_v = self._share(old, len(self.n) - m)
+        # A class without a label on one side came neither sooner nor later.
+        known = (now[0] > 0) & (old[0] > 0)
+        move = np.where(known, now_f - old_f, 0.0)
         return move, move / np.sqrt(now_v + old_v)
 
     def _share(

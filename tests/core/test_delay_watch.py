@@ -90,6 +90,22 @@ def test_one_class_alone_is_watched() -> None:
     assert "intercept drift:" in found.reason
 
 
+def test_a_class_that_no_longer_comes_has_no_delays_to_compare() -> None:
+    """It was said to come slower, within "nan s"."""
+    rng = np.random.default_rng(6)
+
+    def labels(days: int, share: float) -> list[DelayCounts]:
+        return [
+            DelayCounts.from_rows(rng.exponential(DAY_S, 100), rng.random(100) < share)
+            for _ in range(days)
+        ]
+
+    found = watch_delays(labels(20, 0.2), labels(7, 0.0), 7 * DAY_S)
+
+    assert found.status is Delays.SAME
+    assert "nan" not in found.reason
+
+
 def test_labels_that_all_come_at_once_are_the_same() -> None:
     at_once = [DelayCounts.from_rows(np.full(20, 5.0), np.arange(20) % 2 > 0)] * 20
 
