@@ -26,12 +26,13 @@ from monitor.core.recalibration import dumps, recalibrator
 from monitor.core.recalibration_effects import APPROVED, REJECTED
 from monitor.core.recalibrators import Method
 from monitor.decision_options import PolicyPath, model_and_version
-from monitor.event_files import is_data_file, read_events, read_scored, scored_by_day
+from monitor.event_files import is_data_file, read_events, read_labelled, scored_by_day
 from monitor.store.engine import connect_once
 from monitor.store.history import HistoryStore
 from monitor.store.migrate import require_current
 from monitor.store.panes import PaneStore
 from monitor.store.recalibrations import RecalibrationStore
+from monitor.watch.backtest import Events
 from monitor.watch.observed_spans import newest_windows, observed_in_files
 from monitor.watch.recalibrations import file_name, provenance
 
@@ -246,10 +247,13 @@ def _in_files(
     def policy_for(model: str) -> Policy:
         return settings.policy_for(model) or settings.defaults
 
-    if labels is None:
-        found = scored_by_day(read_scored(file))
-    else:
-        found = observed_in_files(read_events(file, labels), policy_for)
+    read = read_labelled(file) if labels is None else read_events(file, labels)
+    if isinstance(read, Events):
+        return _of_version(observed_in_files(read, policy_for), version)
+    return _of_version(scored_by_day(read), version)
+
+
+def _of_version(found: Mapping[Series, Observed], version: str | None) -> Mapping[Series, Observed]:
     return {series: seen for series, seen in found.items() if version in {None, series.version}}
 
 

@@ -21,6 +21,7 @@ from monitor.configured import database_url
 from monitor.core.bins import BinCounts
 from monitor.core.claims import WHOLE, Series
 from monitor.core.decision_evidence import MIN_LABELS
+from monitor.core.kinds import level_of
 from monitor.core.threshold_advice import Observed, threshold_advice
 from monitor.decision_options import (
     Asked,
@@ -29,16 +30,18 @@ from monitor.decision_options import (
     FalsePositive,
     PolicyPath,
 )
-from monitor.event_files import is_data_file, read_events, read_scored
+from monitor.event_files import is_data_file, read_events, read_labelled
 from monitor.store.engine import connect_once
 from monitor.store.history import HistoryStore
 from monitor.store.migrate import require_current
 from monitor.store.panes import PaneStore
+from monitor.watch.backtest import Events
 from monitor.watch.observed_spans import newest_windows, observed_in_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from monitor.core.decisions import DecisionPolicy
     from monitor.core.policies import Policy
 
 TOO_COSTLY = 1
@@ -65,6 +68,12 @@ def threshold(  # noqa: PLR0913  # one parameter an option
     segment: Annotated[
         str, typer.Option("--segment", help="This segment, as country=DE; default: all traffic.")
     ] = WHOLE,
+    claim: Annotated[
+        str | None,
+        typer.Option(
+            "--claim", help="Of several kinds of confidence this one, as confidence:judge."
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Say what the cutoff costs, which one would be best, and what the reviewers get."""
@@ -87,8 +96,10 @@ def threshold(  # noqa: PLR0913  # one parameter an option
     found = {
         series: decision
         for series in sorted(observed)
-        if series.segment == segment and version in {None, series.version}
-        if (decision := policy_for(series.model).decision_on(series.claim)) is not None
+        if series.segment == segment
+        and version in {None, series.version}
+        and claim in {None, series.claim}
+        if (decision := _decision(policy_for(series.model), series.claim, claim)) is not None
     }
     if not found:
         raise ValueError(_nothing(what, observed, policy_for))
@@ -113,9 +124,18 @@ def observed_in(
     """What files hold by series; one file of scores and labels is one series without a version."""
     if labels is not None:
         return observed_in_files(read_events(file, labels), policy_for)
-    scored = read_scored(file)
-    counts = BinCounts.from_rows(scored.score, scored.label == 1)
-    return {Series(scored.source, ""): Observed([counts])}
+    found = read_labelled(file)
+    if isinstance(found, Events):
+        return observed_in_files(found, policy_for)
+    counts = BinCounts.from_rows(found.score, found.label == 1)
+    return {Series(found.source, ""): Observed([counts])}
+
+
+def _decision(policy: Policy, claim: str, asked: str | None) -> DecisionPolicy | None:
+    """What hangs on a claim: by the policy, or because it is asked for by name."""
+    if asked == claim and level_of(claim) is None:
+        return policy.decision
+    return policy.decision_on(claim)
 
 
 def _nothing(
@@ -128,5 +148,9 @@ def _nothing(
             f"nothing is said of what hangs on {what}: give `decision:` in its policy, or "
             "--cutoff, --cost-false-positive and --cost-false-negative"
         )
-    there = ", ".join(f"{s.version} {s.segment or 'all traffic'}" for s in sorted(observed))
-    return f"no series of {what} is meant; there are: {there}"
+    there = ", ".join(
+        dict.fromkeys(
+            f"{s.version} {s.claim} {s.segment or 'all traffic'}".strip() for s in sorted(observed)
+        )
+    )
+    return f"no series of {what} is meant; give --claim, --version or --segment of {there}"

@@ -95,6 +95,9 @@ def observed_in_files(
         policy = policy_for(series.model)
         day = cells.pane_start // DAY_S
         cohorts = [cells.take(day == each).counts() for each in np.unique(day)]
+        if not newest_ms:  # a file without times
+            found[series] = Observed(cohorts)
+            continue
         length = timedelta(seconds=int(np.ptp(cells.pane_start))) + policy.pane
         # A sample is taken at ingest; files are counted whole.
         window = (_utc(int(cells.pane_start.min())), as_of)

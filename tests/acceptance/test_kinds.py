@@ -214,3 +214,15 @@ def test_one_file_of_each_kind_is_reported(tmp_path: Path) -> None:
     assert (pair["n"], pair["agree"]) == (200, 0.0)
     accuracy = {s["claim"]: s["metrics"]["accuracy"] for s in found["series"]}
     assert accuracy == {"confidence:judge": 1.0, "confidence:verbalized": 0.5}
+
+
+def test_a_cutoff_is_put_on_the_claim_that_is_asked_for(tmp_path: Path) -> None:
+    answers = tmp_path / "answers.csv"
+    answers.write_text("confidence_judge,label\n" + "0.9,1\n0.2,0\n0.8,0\n" * 100)
+    costs = ["--cutoff", "0.5", "--cost-false-positive", "1", "--cost-false-negative", "1"]
+    done = CliRunner().invoke(app, ["threshold", str(answers), *costs])
+    assert isinstance(done.exception, ValueError)
+    assert "give --claim, --version or --segment of confidence:judge" in str(done.exception)
+    words = ["threshold", str(answers), *costs, "--claim", "confidence:judge", "--json"]
+    [found] = json.loads(CliRunner().invoke(app, words).output)["thresholds"]
+    assert found["claim"] == "confidence:judge"
