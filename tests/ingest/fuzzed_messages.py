@@ -11,6 +11,7 @@ from monitor.ingest.formats import (
     UNUSABLE,
     LabelEvent,
     PredictionEvent,
+    PredictionOfAnyKind,
     Refusal,
     decode_change,
     decode_label,
@@ -19,6 +20,7 @@ from monitor.ingest.formats import (
     decode_predictions,
     decode_segments,
     epoch_ms,
+    refused_kind,
     refused_label,
 )
 
@@ -32,6 +34,7 @@ REASONS = {
     "empty", "too_large", "not_json", "missing_field", "bad_value", "bad_label", "bad_time",
     "bad_text", "bad_segments", "future_time", "unknown_model",
     "too_many_models", "too_many_series", "two_kinds", "other_kind",
+    "bad_probs", "bad_confidences", "bad_quantiles",
 }  # fmt: skip
 
 PREDICTION: dict[str, object] = {
@@ -48,6 +51,16 @@ LABEL: dict[str, object] = {
 CHANGE: dict[str, object] = {
     "model": "m", "kind": "deploy", "ts": 5, "version": "8", "description": "a\u00e4\U0001f600"
 }  # fmt: skip
+_STATED: tuple[dict[str, object], ...] = (
+    {"probs": {"a": 0.25, "b": 0.75}},
+    {"probs": [0.25, 0.75]},
+    {"confidences": {"judge": 0.5}, "logprobs": [-0.5, -1]},
+    {"quantiles": {"0.05": 1, "0.95": 2.5}, "interval": {"level": 0.9, "lower": 1, "upper": 2}},
+)
+OTHER_KINDS: tuple[dict[str, object], ...] = tuple(
+    {key: value for key, value in PREDICTION.items() if key != "score"} | stated
+    for stated in _STATED
+)
 SEEDS = tuple(
     json.dumps(body).encode()
     for body in (
@@ -58,6 +71,8 @@ SEEDS = tuple(
         LABEL | {"op": "retract", "label": None},
         LABEL | {"label": True},
         LABEL | {"label": 0.0},
+        LABEL | {"label": "home"},
+        *OTHER_KINDS,
     )
 )
 
@@ -65,7 +80,7 @@ _SLOT = "\x01slot\x01"
 # Bytes before and after one field's value, of every field of every kind of message.
 TEMPLATES = tuple(
     tuple(json.dumps(body | {field: _SLOT}).encode().split(json.dumps(_SLOT).encode()))
-    for body in (PREDICTION, LABEL, CHANGE)
+    for body in (PREDICTION, LABEL, CHANGE, *OTHER_KINDS)
     for field in body
 )
 
@@ -75,7 +90,8 @@ def starting_points() -> Iterator[tuple[int, bytes]]:
     for seed in SEEDS:
         yield 254, seed
         yield 255, seed
-    bodies = [(body, field) for body in (PREDICTION, LABEL, CHANGE) for field in body]
+    kinds = (PREDICTION, LABEL, CHANGE, *OTHER_KINDS)
+    bodies = [(body, field) for body in kinds for field in body]
     for number, (body, field) in enumerate(bodies):
         yield number, json.dumps(body[field]).encode()
 
@@ -100,6 +116,10 @@ def check_decoders(value: bytes | None) -> None:
         change = decode_change(value, latest_ms)
         if isinstance(prediction, PredictionEvent):
             assert 0 <= prediction.score <= 1
+            _check_text(prediction.prediction_id, prediction.model, prediction.version)
+            assert 0 <= epoch_ms(prediction.ts) <= latest_ms
+        if isinstance(prediction, PredictionOfAnyKind):
+            assert refused_kind(prediction) is None
             _check_text(prediction.prediction_id, prediction.model, prediction.version)
             assert 0 <= epoch_ms(prediction.ts) <= latest_ms
         if isinstance(label, LabelEvent):

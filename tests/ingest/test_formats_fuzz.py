@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from monitor.core.kinds import ClaimSet
 from monitor.core.policies import Policy
 from monitor.ingest import series_book
 from monitor.ingest.decoding import Decoding
@@ -22,6 +23,7 @@ from monitor.ingest.formats import (
     MAX_BYTES,
     NEWEST_MS,
     PredictionEvent,
+    PredictionOfAnyKind,
     Refusal,
     decode_change,
     decode_label,
@@ -29,12 +31,14 @@ from monitor.ingest.formats import (
     decode_segments,
 )
 from monitor.ingest.series_book import SeriesBook
+from monitor.ingest.stated import label_number, numbers_stated
 from monitor.store.ingest import IngestStore
 from tests.fuzz.fuzz_formats import TOKENS
 from tests.ingest.fuzzed_messages import (
     CHANGE,
     LABEL,
     NOW_MS,
+    OTHER_KINDS,
     PREDICTION,
     REASONS,
     SEEDS,
@@ -108,6 +112,38 @@ def test_any_time_has_an_answer(ts: object) -> None:
         check_decoders(json.dumps(body | {"ts": ts}).encode())
 
 
+names = st.text(max_size=12) | st.sampled_from(["a", "b", "judge", "token_prob", "0.05", "0.95"])
+few = st.floats(0, 1) | st.floats() | st.integers()
+KINDS = (
+    ClaimSet(classes=("a", "b")),
+    ClaimSet(sources=("judge", "token_prob")),
+    ClaimSet(quantiles=(0.05, 0.95), intervals=(0.9,)),
+)
+
+
+@given(
+    template=st.sampled_from(OTHER_KINDS),
+    field=st.sampled_from(["probs", "confidences", "logprobs", "quantiles", "interval"]),
+    found=json_values | st.dictionaries(names, few, max_size=4) | st.lists(few, max_size=4),
+    label=json_values,
+)
+def test_whatever_is_stated_is_numbers_or_a_refusal(
+    template: dict[str, object], field: str, found: object, label: object
+) -> None:
+    stated = decode_prediction(json.dumps(template | {field: found}).encode(), NOW_MS)
+    given_label = decode_label(json.dumps(LABEL | {"label": label}).encode(), NOW_MS)
+    for claims in KINDS:
+        if isinstance(stated, PredictionOfAnyKind):
+            numbers = numbers_stated(stated, claims)
+            if isinstance(numbers, Refusal):
+                check_refusal(numbers)
+            assert not isinstance(numbers, list) or len(numbers) == len(claims.columns)
+        if not isinstance(given_label, Refusal):
+            number = label_number(given_label, claims)
+            if isinstance(number, Refusal):
+                check_refusal(number)
+
+
 def test_of_two_equal_keys_the_last_one_wins() -> None:
     twice = SEEDS[0].replace(b'"score": 0.83', b'"score": 0.5, "score": 0.83')
     event = decode_prediction(twice, NOW_MS)
@@ -139,6 +175,13 @@ HUGE = {
         "segments", b'{"country": "' + b"x" * 1_000_000 + "\U0001f600".encode() + b'"}'
     ),
     "escapes": field("segments", b'{"country": "' + b"\\u0041" * 170_000 + b'"}'),
+    "many probs": field("probs", b"[" + b"1," * 500_000 + b"1]"),
+    "many named probs": field(
+        "probs", b"{" + b",".join(b'"%x":1' % i for i in range(88_000)) + b"}"
+    ),
+    "many intervals": field(
+        "interval", b"[" + b",".join([b'{"level":0.5,"lower":1,"upper":2}'] * 29_000) + b"]"
+    ),
     "a long id": field("prediction_id", b'"' + b"x" * 1_000_000 + b'"'),
     "a wide id": field("prediction_id", '"{}\U0001f600"'.format("x" * 1_000_000).encode()),
     "a long op": field("op", b'"' + b"x" * 1_000_000 + b'"', LABEL),
