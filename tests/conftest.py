@@ -2,7 +2,7 @@
 
 `postgres_url` is the wheel's PostgreSQL; `kafka` is the real Apache Kafka where its jars can be
 had, and the mock cluster elsewhere. The same with `any_` before it run the test once on each kind
-of server. An `empty` database has no tables.
+of server. An `empty` database has no tables. Receivers of alerts are stubs, one of each a test.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from hypothesis import settings
 
 from monitor.embedded import MockKafka, embedded_postgres, postgres_server
 from monitor.store.engine import connect
+from tests.notify import slack_stub
+from tests.notify.receivers import Alertmanager, PagerDuty, Webhook, serving
 from tests.servers import Databases, RealKafka, TestKafka, debian_postgres, kafka_jars
 
 if TYPE_CHECKING:
@@ -130,3 +132,34 @@ def kafka(request: pytest.FixtureRequest) -> TestKafka:
 def any_kafka(request: pytest.FixtureRequest) -> TestKafka:
     kafka: TestKafka = request.getfixturevalue(request.param)
     return kafka
+
+
+@pytest.fixture
+def slack() -> Iterator[slack_stub.SlackStub]:
+    """A Slack of this test's own, on a free port."""
+    with slack_stub.running() as stub:
+        yield stub
+
+
+@pytest.fixture
+def pagerduty() -> Iterator[PagerDuty]:
+    """A PagerDuty of this test's own."""
+    received = PagerDuty()
+    with serving(received):
+        yield received
+
+
+@pytest.fixture
+def alertmanager() -> Iterator[Alertmanager]:
+    """An Alertmanager of this test's own."""
+    received = Alertmanager()
+    with serving(received):
+        yield received
+
+
+@pytest.fixture
+def webhook() -> Iterator[Webhook]:
+    """A webhook's receiver of this test's own."""
+    received = Webhook()
+    with serving(received):
+        yield received

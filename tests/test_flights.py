@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from monitor.core.policies import Policy
 from monitor.flights import (
     END_DAY,
     FIRST_DAY,
@@ -15,10 +16,16 @@ from monitor.flights import (
     late_arrival_stream,
     read_table,
 )
+from monitor.ingest.files import with_models
+from monitor.watch.backtest import Events, backtest
+from tests.acceptance.replay import check, replayed, shown, threads
 
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
+    from sqlalchemy import Engine
+
+    from tests.notify.slack_stub import SlackStub
 
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
@@ -187,3 +194,23 @@ def test_a_missing_package_is_named_with_the_mend(
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(FlightsMissingError, match=rf"{package}: pip install 'calmon\[demo\]'"):
         late_arrival_stream()
+
+
+def test_the_whole_stream_told_day_by_day_is_a_message_an_alert_with_its_thread(
+    stream: FlightStream, engine: Engine, slack: SlackStub
+) -> None:
+    p, y = stream.predictions, with_models(stream.labels, stream.predictions)
+    assert y.model is not None
+    found = Events(
+        p.prediction_id, p.model, p.version, p.ts_ms, p.score, p.segments,
+        y.prediction_id, y.model, y.ts_ms, y.label,
+    )  # fmt: skip
+    policy = Policy(segments=("origin",), runbook_url="https://runbooks.example.com/late")
+    _, given, alerts = backtest(found, lambda _: policy)
+
+    done = replayed(given, lambda _: policy, engine, slack)
+
+    told = threads(slack, done)
+    print(shown("nycflights", told))  # noqa: T201  # for a person to read
+    check(told, slack, done, alerts)
+    assert len(told) == 3

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -12,14 +15,25 @@ from monitor.core.verdicts import Cause, Direction
 from monitor.ingest.files import read_labels, read_predictions, with_models
 from monitor.watch.backtest import BacktestAlert, Events, backtest
 from tests.acceptance.product import SHARED
+from tests.acceptance.replay import check, replayed, shown, threads
+from tests.notify.slack_stub import Fault, FaultKind
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from monitor.watch.following import Judged
+    from tests.notify.slack_stub import SlackStub
 
 STREAMS = {
     "games538": ("538-mlb", "538-nba"),
     "llm_msp": ("yi-34b", "gpt-3.5-turbo", "gpt-4-turbo"),
-    "elec2": ("elec-hgb-static",),
+    "elec2": ("elec-hgb-static", "elec-lr-monthly"),
     "nycflights": ("flight-late15",),
 }
 STREAM_OF = {model: stream for stream, models in STREAMS.items() for model in models}
+CLOSED = Fault(FaultKind.CLOSED_AFTER_EFFECT)
+LIMITED = Fault(FaultKind.RATE_LIMITED)
+POLICY = Policy(runbook_url="https://runbooks.example.com/calibration")
 SPLICED_AT = datetime(2024, 4, 1, tzinfo=UTC)
 
 
@@ -46,22 +60,32 @@ def events(stream: str, *, one_version: bool) -> Events:
     )
 
 
-def alerts(found: Events) -> dict[str, list[BacktestAlert]]:
-    """Alerts of each model, in the order in which they fired."""
+@dataclass(frozen=True)
+class Backtested:
+    """Every verdict on a stream in time order, and each model's alerts in order of firing."""
+
+    given: list[Judged]
+    alerts: dict[str, list[BacktestAlert]]
+
+
+def backtested(found: Events) -> Backtested:
     by_model: dict[str, list[BacktestAlert]] = {model: [] for model in set(found.model)}
-    for alert in sorted(backtest(found, lambda _: Policy())[2], key=lambda a: a.fired_at):
+    _, given, alerts = backtest(found, lambda _: Policy())
+    for alert in sorted(alerts, key=lambda a: a.fired_at):
         by_model[alert.episode.series.model].append(alert)
-    return by_model
+    return Backtested(given, by_model)
 
 
 @pytest.fixture(scope="module")
-def fired() -> dict[str, list[BacktestAlert]]:
+def streams() -> dict[str, Backtested]:
     if not SHARED.is_dir():
         pytest.skip("the real streams (../shared/data) are not beside this checkout")
-    by_model: dict[str, list[BacktestAlert]] = {}
-    for stream in STREAMS:
-        by_model |= alerts(events(stream, one_version=False))
-    return by_model
+    return {stream: backtested(events(stream, one_version=False)) for stream in STREAMS}
+
+
+@pytest.fixture(scope="module")
+def fired(streams: dict[str, Backtested]) -> dict[str, list[BacktestAlert]]:
+    return {model: found for one in streams.values() for model, found in one.alerts.items()}
 
 
 @pytest.mark.parametrize("model", ["538-mlb", "538-nba", "yi-34b", "gpt-3.5-turbo"])
@@ -75,7 +99,7 @@ def test_seasons_as_one_long_version_are_stable_too() -> None:
     """Each season is a version with a baseline of its own; together they are watched longer."""
     if not SHARED.is_dir():
         pytest.skip("the real streams (../shared/data) are not beside this checkout")
-    for model, found in alerts(events("games538", one_version=True)).items():
+    for model, found in backtested(events("games538", one_version=True)).alerts.items():
         assert [alert.verdict.reason for alert in found] == [], model
 
 
@@ -114,3 +138,19 @@ def test_the_splice_is_found_once_and_dated_within_days(
     since_at = alert.verdict.evidence.drift_since_at
     assert since_at is not None
     assert abs((since_at - SPLICED_AT).days) <= 3
+
+
+def test_elec2_told_day_by_day_is_a_message_an_alert_with_its_thread(
+    streams: dict[str, Backtested], engine: Engine, slack: SlackStub
+) -> None:
+    """Also where answers are lost and Slack asks to wait: what is out is found, not repeated."""
+    slack.fail("chat.postMessage", CLOSED, LIMITED, CLOSED)
+    slack.fail("chat.update", CLOSED)
+    slack.fail("upload", Fault(FaultKind.SERVER_ERROR))
+
+    done = replayed(streams["elec2"].given, lambda _: POLICY, engine, slack)
+
+    told = threads(slack, done)
+    print(shown("elec2", told))  # noqa: T201  # for a person to read
+    check(told, slack, done, [one for mine in streams["elec2"].alerts.values() for one in mine])
+    assert Counter(each.model for each in told) == {"elec-hgb-static": 3, "elec-lr-monthly": 0}

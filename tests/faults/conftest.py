@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from monitor.embedded import postgres_server, wheel_postgres
-from tests.notify import slack_stub
-from tests.notify.receivers import PagerDuty, Webhook, serving
 from tests.servers import OwnPostgres
 
 if TYPE_CHECKING:
@@ -21,23 +19,3 @@ def own_postgres() -> Iterator[OwnPostgres]:
         server = OwnPostgres(url)
         yield server
         server.stop()
-
-
-@pytest.fixture
-def slack() -> Iterator[slack_stub.SlackStub]:
-    with slack_stub.running() as stub:
-        yield stub
-
-
-@pytest.fixture
-def pagerduty() -> Iterator[PagerDuty]:
-    received = PagerDuty()
-    with serving(received):
-        yield received
-
-
-@pytest.fixture
-def webhook() -> Iterator[Webhook]:
-    received = Webhook()
-    with serving(received):
-        yield received

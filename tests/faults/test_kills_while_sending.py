@@ -22,7 +22,7 @@ from monitor.core.verdicts import Status
 from tests.acceptance.product import CHECKOUT
 from tests.faults.fleet import PATIENCE
 from tests.notify.slack_stub import CHANNEL, SlackStub
-from tests.store.test_answers import World
+from tests.store.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -24,7 +24,7 @@ from monitor.store.standing import standing
 from tests.notify import slack_stub
 from tests.notify.slack_stub import CHANNEL, TOKEN, Fault, FaultKind, SlackStub
 from tests.notify.test_answers import SECRET, signed
-from tests.store.test_answers import World
+from tests.store.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,7 +13,7 @@ from monitor.store.engine import connect
 from monitor.store.history import HistoryStore
 from monitor.store.migrate import check, downgrade, upgrade
 from monitor.store.outbox import OutboxStore
-from tests.store.test_answers import LETTERS, PLAIN, START, World
+from tests.store.world import LETTERS, PLAIN, START, World
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
