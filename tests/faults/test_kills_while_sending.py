@@ -6,26 +6,27 @@ after it while the answer is on the way. SENDING_SEED=n repeats a run.
 
 from __future__ import annotations
 
-import json
+import multiprocessing
 import os
 import random
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from multiprocessing.connection import wait
 from typing import TYPE_CHECKING
 
 from monitor.core.claims import Series
 from monitor.core.verdicts import Status
-from tests.acceptance.product import CHECKOUT
 from tests.faults.fleet import PATIENCE
+from tests.notify.sending import send
 from tests.notify.slack_stub import CHANNEL, SlackStub
 from tests.store.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from multiprocessing.context import ForkServerContext, ForkServerProcess
+    from multiprocessing.synchronize import Event
 
     from sqlalchemy import Engine
 
@@ -38,33 +39,26 @@ ROUTES = (("slack", CHANNEL), ("pagerduty", "pager"), ("webhook", "hook"))
 
 @dataclass
 class Hunter:
-    """Kills the process at the n-th point around a request from now."""
+    """Kills the process at the n-th point around a request from now.
+
+    Processes are forked from one that has imported all they need: a life costs no start of Python.
+    """
 
     rng: random.Random
-    environment: Mapping[str, str]
+    where: Mapping[str, str]
+    processes: ForkServerContext
     kills: Counter[str] = field(default_factory=Counter)
-    process: subprocess.Popen[str] | None = None
+    process: ForkServerProcess | None = None
+    idle: Event | None = None
     left: int | None = None
-    idle: threading.Event = field(default_factory=threading.Event)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def start(self, *, hunted: bool) -> None:
-        self.idle.clear()
+        # An event of the dead is not used again: they may have died while they held its lock.
+        self.idle = self.processes.Event()
         self.left = self.rng.randint(1, 36) if hunted else None
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.notify.sending"],
-            env=dict(self.environment),
-            cwd=CHECKOUT,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        threading.Thread(target=self._listen, args=(self.process,), daemon=True).start()
-
-    def _listen(self, process: subprocess.Popen[str]) -> None:
-        assert process.stdout is not None
-        with process.stdout:
-            if process.stdout.readline() == "idle\n" and process is self.process:
-                self.idle.set()
+        self.process = self.processes.Process(target=send, args=(self.where, self.idle))
+        self.process.start()
 
     def at(self, point: str) -> None:
         """Called around each request, in the threads of the stubs."""
@@ -76,18 +70,20 @@ class Hunter:
                 return
             self.left = None
             self.process.kill()
-            self.process.wait()
+            # Not `join`: the test's own thread reads what became of it, and one reading is all.
+            wait([self.process.sentinel])
             self.kills[point] += 1
 
     def wait(self) -> bool:
         """Until it was killed (False) or has nothing left to deliver (True)."""
         assert self.process is not None
+        assert self.idle is not None
         ends = time.monotonic() + 120 * PATIENCE
-        while self.process.poll() is None:
+        while self.process.is_alive():
             if self.idle.wait(0.02):
                 return True
             assert time.monotonic() < ends, "it neither ends nor gets done"
-        assert self.process.returncode == -9, "it was killed, and did not end by itself"
+        assert self.process.exitcode == -9, "it was killed, and did not end by itself"
         return False
 
 
@@ -106,7 +102,9 @@ def test_a_sender_that_is_killed_anywhere_loses_and_doubles_nothing(
         "webhook": webhook.url,
         "database": postgres_url,
     }
-    hunter = Hunter(random.Random(seed), os.environ | {"SENDING": json.dumps(where)})
+    processes = multiprocessing.get_context("forkserver")
+    processes.set_forkserver_preload([send.__module__])
+    hunter = Hunter(random.Random(seed), where, processes)
     slack.state.first_ts = int(time.time())
     slack.state.hook = lambda point: hunter.at(f"{point} of slack")
     pagerduty.hook = lambda point: hunter.at(f"{point} pagerduty")
@@ -118,7 +116,7 @@ def test_a_sender_that_is_killed_anywhere_loses_and_doubles_nothing(
     assert hunter.wait()
     assert hunter.process is not None
     hunter.process.kill()
-    hunter.process.wait()
+    hunter.process.join()
     print(f"{hunter.kills.total()} kills: {dict(hunter.kills)}")  # noqa: T201  # what was hit
 
     assert hunter.kills.total() == KILLS

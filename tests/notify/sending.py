@@ -1,13 +1,7 @@
-"""A process that only delivers: `python -m tests.notify.sending`, told where by its environment.
-
-It says `idle` once nothing is left to deliver, and goes on looking.
-"""
+"""A process that only delivers; it says so when nothing is left to deliver, and goes on looking."""
 
 from __future__ import annotations
 
-import json
-import os
-import sys
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -22,14 +16,16 @@ from tests.notify.receivers import KEY, SECRET
 from tests.notify.slack_stub import TOKEN
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from multiprocessing.synchronize import Event
+
     from monitor.notify.dispatch import Sender
 
 PNG = b"\x89PNG a picture"
 
 
-def main() -> None:
-    """Deliver until killed."""
-    where = json.loads(os.environ["SENDING"])
+def send(where: Mapping[str, str], idle: Event) -> None:
+    """Deliver until killed; where: the receivers' addresses, and the database's."""
     senders: dict[str, Sender] = {
         "slack": SlackSender(TOKEN, where["slack"], timeout_s=5, apart_s=0),
         "pagerduty": PagerDutySender({"pager": (where["pagerduty"], KEY)}, 5),
@@ -38,10 +34,5 @@ def main() -> None:
     outbox = OutboxStore(connect(where["database"], name="sending"))
     while True:
         if not deliver(outbox, senders, datetime.now(UTC), lambda _: PNG):
-            sys.stdout.write("idle\n")
-            sys.stdout.flush()
+            idle.set()
         time.sleep(0.02)
-
-
-if __name__ == "__main__":
-    main()

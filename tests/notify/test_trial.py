@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
 
+from monitor import cli
+from monitor.notify.slack import SlackSender
 from tests.notify.receivers import KEY, SECRET, Alertmanager, PagerDuty, Webhook
 from tests.notify.slack_stub import CHANNEL, TOKEN, Fault, FaultKind, SlackStub
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
 TEXT = """\
 routing:
   slack: {{channel: {channel}}}
@@ -28,18 +29,21 @@ routing:
   rules:
     - to: [pager, am, hook, console]
 """
-Run = "Callable[..., tuple[int, str, str]]"
+Run: TypeAlias = "Callable[..., tuple[int, str, str]]"
+"""Runs the command; returns its exit code, its output and its errors."""
 
 
 @pytest.fixture
-def alert_test(
+def alert_test(  # noqa: PLR0913, PLR0917  # four receivers, and pytest's own
     slack: SlackStub,
     pagerduty: PagerDuty,
     alertmanager: Alertmanager,
     webhook: Webhook,
     tmp_path: Path,
-) -> Callable[..., tuple[int, str, str]]:
-    """Runs the command; returns its exit code, its output and its errors."""
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Run:
+    monkeypatch.setattr("monitor.receivers.SlackSender", partial(SlackSender, apart_s=0))
 
     def run(*options: str, **more: str) -> tuple[int, str, str]:
         addresses = {"pager": pagerduty.url, "am": alertmanager.url, "hook": webhook.url}
@@ -53,22 +57,18 @@ def alert_test(
             "CALMON_PICTURES_DIR": str(tmp_path),
             **more,
         }
-        done = subprocess.run(
-            [sys.executable, "-m", "monitor", "alert-test", *options],
-            env=environment,
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        return done.returncode, done.stdout, done.stderr
+        monkeypatch.setattr(os, "environ", environment)
+        monkeypatch.setattr(sys, "argv", ["calmon", "alert-test", *options])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        printed = capsys.readouterr()
+        return int(ended.value.code or 0), printed.out, printed.err
 
     return run
 
 
 def test_every_way_is_tried_and_what_came_back_is_said(
-    alert_test: Callable[..., tuple[int, str, str]],
+    alert_test: Run,
     slack: SlackStub,
     pagerduty: PagerDuty,
     alertmanager: Alertmanager,
@@ -95,7 +95,7 @@ def test_every_way_is_tried_and_what_came_back_is_said(
 
 @pytest.mark.parametrize("way", ["slack", "pagerduty", "webhook", "heartbeat"])
 def test_one_way_that_fails_is_named_and_the_exit_code_is_1(
-    alert_test: Callable[..., tuple[int, str, str]],
+    alert_test: Run,
     slack: SlackStub,
     pagerduty: PagerDuty,
     webhook: Webhook,
@@ -120,9 +120,7 @@ def test_one_way_that_fails_is_named_and_the_exit_code_is_1(
     assert KEY not in out
 
 
-def test_a_missing_secret_is_said_with_key_and_line(
-    alert_test: Callable[..., tuple[int, str, str]], slack: SlackStub
-) -> None:
+def test_a_missing_secret_is_said_with_key_and_line(alert_test: Run, slack: SlackStub) -> None:
     code, out, err = alert_test(CALMON_RECEIVER_SECRETS="")
     assert (code, out) == (2, "")
     assert ":4: routing.receivers.pager: has no routing key" in err
