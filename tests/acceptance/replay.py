@@ -15,13 +15,13 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from monitor.charts import reliability_png
 from monitor.core.episodes import AlertKind
 from monitor.core.fleet import boundaries
 from monitor.core.notices import AttemptOutcome, notice_from_json
 from monitor.notify.dispatch import Delivery, deliver
 from monitor.notify.messages import Message, as_plain_text
 from monitor.notify.slack import SlackSender
+from monitor.pictures import reliability_png
 from monitor.store.alerting import Alert
 from monitor.store.history import Brought, HistoryStore, Judgement
 from monitor.store.outbox import OutboxStore
