@@ -1,13 +1,14 @@
-"""The server of /metrics, /livez and /readyz: a thread, and nothing but the standard library.
+"""The server of /metrics, /livez, /readyz and /alerts/<group>: a thread of the standard library.
 
-Guarantees: only GET and HEAD of these three paths are answered, and POST of Slack's where it is
+Guarantees: only GET and HEAD of these paths are answered, and POST of Slack's where it is
 configured, of at most LARGEST_BODY; a slow or silent client holds up
 no one and is dropped after TIMEOUT_S; `close` takes less than a second. Must never: log requests,
-or tell who asks anything but figures and reasons.
+or tell who asks anything but figures, reasons and evidence.
 """
 
 from __future__ import annotations
 
+import re
 import socket
 from contextlib import suppress
 from socketserver import ThreadingMixIn
@@ -19,6 +20,8 @@ import structlog
 from prometheus_client.exposition import choose_encoder
 
 from monitor.addresses import Address
+from monitor.notify.page import POLICY, alert_page
+from monitor.store.engine import DatabaseUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
 
     from prometheus_client import CollectorRegistry
 
+    from monitor.core.verdict_json import Json
     from monitor.health import Health
 
 log = structlog.get_logger(__name__)
@@ -34,6 +38,7 @@ log = structlog.get_logger(__name__)
 TIMEOUT_S = 5
 LARGEST_BODY = 1 << 20
 SLACK_PATH = "/slack/interactions"
+_ALERT = re.compile(r"/alerts/[0-9a-f]{32}")
 _POLL_S = 0.1
 
 Answer: TypeAlias = tuple[str, str, bytes]
@@ -82,10 +87,12 @@ def application(
     livez: Callable[[], Health],
     readyz: Callable[[], Health],
     slack: SignedPost | None = None,
+    newest_notice: Callable[[str], Json | None] = lambda _: None,
 ) -> WSGIApplication:
-    """The three pages. livez, readyz: asked at each request, in a thread of its own.
+    """The pages. livez, readyz: asked at each request, in a thread of its own.
 
-    slack: takes Slack's signed posts to SLACK_PATH.
+    slack: takes Slack's signed posts to SLACK_PATH. newest_notice: what was last told of a group of
+    alerts, by its id; None where there is none.
     """
     pages: dict[str, Callable[[WSGIEnvironment], Answer]] = {
         "/metrics": lambda environ: _metrics(registry, environ.get("HTTP_ACCEPT", "")),
@@ -99,19 +106,30 @@ def application(
         more: list[tuple[str, str]] = []
         if slack is not None and path == SLACK_PATH:
             found = _from_slack(slack, environ)
-        elif page is None:
+        elif page is None and not _ALERT.fullmatch(path):
             found = _text("404 Not Found", f"not found; here are {', '.join(pages)}")
         elif environ["REQUEST_METHOD"] not in {"GET", "HEAD"}:
             found = _text("405 Method Not Allowed", "only GET and HEAD")
             more.append(("Allow", "GET, HEAD"))
         else:
-            found = page(environ)
+            found = page(environ) if page is not None else _alert(newest_notice, path)
+            more += [("Content-Security-Policy", POLICY), ("X-Content-Type-Options", "nosniff")]
         status, kind, body = found
         headers = [("Content-Type", kind), ("Content-Length", str(len(body))), *more]
         start_response(status, [*headers, ("Cache-Control", "no-store")])
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
 
     return answer
+
+
+def _alert(newest_notice: Callable[[str], Json | None], path: str) -> Answer:
+    try:
+        payload = newest_notice(path.rpartition("/")[2])
+    except DatabaseUnavailable:
+        return _text("503 Service Unavailable", "the database is away; try again")
+    if payload is None:
+        return _text("404 Not Found", "no such alert")
+    return "200 OK", "text/html; charset=utf-8", alert_page(payload).encode()
 
 
 def _from_slack(take: SignedPost, environ: WSGIEnvironment) -> Answer:

@@ -6,6 +6,7 @@ import http.client
 import socket
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 from http import HTTPStatus
 from threading import Thread
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from prometheus_client import CollectorRegistry, Counter
 from monitor.addresses import Address, parse_address
 from monitor.health import Health
 from monitor.http import LARGEST_BODY, SLACK_PATH, HttpServer, SignedPost, application
+from tests.notify import verdict_samples as samples
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,6 +69,26 @@ def test_health_is_a_status_with_its_reasons() -> None:
         assert ask(address, "/livez")[:2] == (200, "ok\n")
         status, body, _ = ask(address, "/readyz?verbose")
     assert (status, body) == (503, "no partition is assigned\nthe database is away\n")
+
+
+def test_an_alert_is_a_page_of_escaped_text_that_loads_and_runs_nothing() -> None:
+    nasty = replace(samples.fired(), evidence_id="<script>alert(1)</script>")
+    group = nasty.group_id
+    app = application(
+        CollectorRegistry(), lambda: WELL, lambda: WELL, None, {group: nasty.as_json()}.get
+    )
+    with HttpServer(HERE, app) as server:
+        status, body, headers = ask(server.address, f"/alerts/{group}")
+        unknown = ask(server.address, f"/alerts/{'0' * 32}")
+        odd = [ask(server.address, f"/alerts/{name}")[0] for name in ("", "x", f"{group}/", "..")]
+        posted = ask(server.address, f"/alerts/{group}", "POST")[0]
+    assert status == 200
+    assert "fraud v7 says 0.77" in body
+    assert "&quot;e_value&quot;" in body
+    assert "<script" not in body
+    assert headers["Content-Security-Policy"].startswith("default-src 'none'")
+    assert unknown[:2] == (404, "no such alert\n")
+    assert (odd, posted) == ([404] * 4, 405)
 
 
 def test_other_paths_and_methods_are_refused() -> None:

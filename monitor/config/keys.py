@@ -26,6 +26,7 @@ from monitor.config.values import (
     Name,
     PaneSpan,
     PositiveSpan,
+    PublicAddress,
     SessionSpan,
     Span,
     TickSpan,
@@ -114,6 +115,12 @@ class HttpKeys(Keys):
         None,
         "IP address and port of /metrics, /livez and /readyz; without one there is no server.",
         example="127.0.0.1:8420",
+    )
+    public_url: PublicAddress | None = key(
+        None,
+        "Address at which people reach `address`, perhaps through a proxy; alerts then link to "
+        "their evidence, `/alerts/` and the group's id below it.",
+        example="https://calmon.example.org",
     )
 
 

@@ -45,7 +45,12 @@ if TYPE_CHECKING:
 
 _ABSENT = object()
 _CHANNEL: KeyPath = ("routing", "slack", "channel")
-_NULLABLE: tuple[KeyPath, ...] = (_CHANNEL, ("http", "address"), ("fleet", "false_alarms"))
+_NULLABLE: tuple[KeyPath, ...] = (
+    _CHANNEL,
+    ("http", "address"),
+    ("http", "public_url"),
+    ("fleet", "false_alarms"),
+)
 
 WHOLE_BLOCKS = ("baseline", "decision", "claims")
 """Policy keys that are mappings, overridden whole."""

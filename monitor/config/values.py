@@ -146,6 +146,15 @@ def web_address(text: str) -> str:
     return text
 
 
+def public_address(text: str) -> str:
+    """The text without a slash at its end, if links can be made by adding a path to it."""
+    parts = urlsplit(web_address(text))
+    if parts.query or parts.fragment or "@" in parts.netloc or "?" in text or "#" in text:
+        message = "links are made by adding a path to it: leave out user, `?` and `#`"
+        raise ValueError(message)
+    return text.rstrip("/")
+
+
 def listening_address(text: str) -> str:
     """The text as `host:port`, if it is an address to serve on."""
     return str(parse_address(text))
@@ -194,6 +203,7 @@ Dimension = Annotated[str, AfterValidator(segment_dimension)]
 ReceiverName = Annotated[str, AfterValidator(receiver_name)]
 TopicName = Annotated[str, AfterValidator(topic_name)]
 WebAddress = Annotated[str, AfterValidator(web_address)]
+PublicAddress = Annotated[str, AfterValidator(public_address)]
 ListeningAddress = Annotated[str, AfterValidator(listening_address)]
 Channel = Annotated[str, AfterValidator(channel)]
 Window = Annotated[Maintenance, BeforeValidator(maintenance_window)]

@@ -48,7 +48,9 @@ def pressed(payload: object, at: datetime) -> Pressed | None:
     url = found.get("response_url")
     respond = url if isinstance(url, str) else None
     if name == EVIDENCE:
-        return Pressed(None, _evidence(value), respond)
+        # The button has opened its link by itself; in older messages it had a number to tell.
+        told = _evidence(value)
+        return None if told is None else Pressed(None, told, respond)
     author = _author(user)
     group, model, team = value.get("group"), value.get("model"), value.get("team")
     if author is None or not isinstance(group, str) or not isinstance(model, str):
@@ -65,10 +67,10 @@ def pressed(payload: object, at: datetime) -> Pressed | None:
     return Pressed(silence, f"Silenced: {one_line(model)}, for {hours} h.", respond)
 
 
-def _evidence(value: dict[str, object]) -> str:
+def _evidence(value: dict[str, object]) -> str | None:
     found = value.get("evidence")
     if not isinstance(found, str) or not found.isdigit():
-        return "Open the link of the button."
+        return None
     return f"The evidence is row {found} of the view audit.evaluations (evaluation_id)."
 
 

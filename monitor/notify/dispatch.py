@@ -2,7 +2,7 @@
 
 Guarantees: every notification tried leaves an attempt with its reason, whatever goes wrong;
 none is dropped before it is delivered or dead-lettered; one that fails holds up no other, but a
-receiver that asked for patience is left alone for the rest of the pass. Must never: decide what
+receiver that asked for patience is left alone until that is over. Must never: decide what
 to tell, or wait: a later pass tries again when it is time.
 """
 
@@ -68,39 +68,52 @@ class Delivery:
     attempt: Attempt
 
 
-def deliver(
+def deliver(  # noqa: PLR0913  # what a pass depends on
     outbox: Outbox,
     senders: Mapping[str, Sender],
     now: datetime,
     pictures: Callable[[Verdict], bytes],
     stopped: Callable[[], bool] = bool,
+    *,
+    rests: dict[tuple[str, str], datetime] | None = None,
 ) -> list[Delivery]:
     """Try everything that is due at `now`, wall clock, and say what came of it.
 
     senders are by route; pictures draws a verdict as PNG and may raise PictureError; stopped says
     whether to leave the rest to a later pass. What waited for one that was delivered is tried too.
+    rests: until when a (route, target) asked to be left alone, kept by the caller between passes.
     """
     done: list[Delivery] = []
-    resting: set[tuple[str, str]] = set()
+    resting = {} if rests is None else rests
     tried: set[str] = set()
     while True:
         due = [one for one in outbox.pending(now) if one.notification_id not in tried]
-        due = [one for one in due if (one.route, one.target) not in resting]
+        due = [one for one in due if not _rests((one.route, one.target), resting, now)]
         if not due:
             return done
         for notification in due:
             receiver = (notification.route, notification.target)
-            if receiver in resting:
+            if _rests(receiver, resting, now):
                 continue
             if stopped():
                 return done
             tried.add(notification.notification_id)
             outcome = _attempted(notification, senders, pictures)
-            if isinstance(outcome, Retry) and outcome.after > timedelta(0):
-                resting.add(receiver)
+            if isinstance(outcome, Retry):
+                if outcome.after > timedelta(0):
+                    resting[receiver] = now + outcome.after
+                # What is out stays out, whatever went wrong with the rest of it this time.
+                outcome = replace(outcome, receipt=outcome.receipt or notification.receipt)
             attempt = settle(outcome, notification.attempts + 1, now)
             outbox.record_attempt(notification.notification_id, now, attempt)
             done.append(Delivery(notification, attempt))
+
+
+def _rests(
+    receiver: tuple[str, str], resting: Mapping[tuple[str, str], datetime], now: datetime
+) -> bool:
+    until = resting.get(receiver)
+    return until is not None and now < until
 
 
 def _attempted(

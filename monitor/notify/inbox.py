@@ -1,8 +1,9 @@
-"""Inbox: payloads of buttons are taken at once, and their work is done afterwards, one by one.
+"""Inbox: what a press asks for is recorded before it is acknowledged, and told of afterwards.
 
-Guarantees: taking one never waits for the work, so that Slack has its answer within its three
-seconds; whoever pressed is told what came of it, also when it failed. Must never: grow without
-bound, or end for a payload that makes trouble.
+Guarantees: what was acknowledged was recorded, or could not be and whoever pressed is told why; a
+process that dies in between leaves a press that Slack shows as failed. The telling, a request to
+Slack, keeps no acknowledgement waiting. Must never: grow without bound, or end for a payload that
+makes trouble.
 """
 
 from __future__ import annotations
@@ -31,10 +32,10 @@ _POLL_S = 0.2
 
 
 class Inbox:
-    """One thread that does what was asked, from its start until `close`; a context manager.
+    """Records at once, and tells in a thread, from its start until `close`; a context manager.
 
-    act records an interaction and says what came of it; it raises ValueError, with the reason, for
-    what cannot be.
+    act records an interaction, within Slack's three seconds, and says what came of it; it raises
+    ValueError, with the reason, for what cannot be.
     """
 
     def __init__(
@@ -44,26 +45,30 @@ class Inbox:
     ) -> None:
         self._act = act
         self._now = now
-        self._waiting: Queue[Pressed] = Queue(MOST_WAITING)
+        self._waiting: Queue[tuple[str, str]] = Queue(MOST_WAITING)
         self._ended = Event()
         self._client = web_client(timeout_s=5)
         self._thread = Thread(target=self._work, name="inbox", daemon=True)
         self._thread.start()
 
     def take(self, payload: object) -> bool:
-        """Take a payload; False where it is none of ours, or too many wait."""
+        """Record what a payload asks for; False where that failed, and is not to be acknowledged.
+
+        What is none of ours asks for nothing.
+        """
         found = pressed(payload, self._now())
         if found is None:
-            return False
-        try:
-            self._waiting.put_nowait(found)
-        except Full:
-            log.error("too many answers wait, one is dropped")  # noqa: TRY400  # no fault of code
-            return False
-        return True
+            return True
+        recorded, said = self._done(found)
+        if found.response_url is not None:
+            try:
+                self._waiting.put_nowait((found.response_url, said))
+            except Full:
+                log.error("too many answers wait to be told, one is not")  # noqa: TRY400  # no fault of code
+        return recorded
 
     def close(self) -> None:
-        """Do what was taken, and end."""
+        """Tell of what was taken, and end."""
         self._ended.set()
         self._thread.join(timeout=10)
         self._client.close()
@@ -84,25 +89,24 @@ class Inbox:
                 if self._ended.is_set():
                     return
                 continue
-            self._answer(one, self._done(one))
+            self._tell(*one)
 
-    def _done(self, one: Pressed) -> str:
+    def _done(self, one: Pressed) -> tuple[bool, str]:
+        """Whether it may be acknowledged, and what whoever pressed is told."""
         if one.asked is None:
-            return one.told
+            return True, one.told
         try:
             more = self._act(one.asked)
         except ValueError as error:
-            return f"Not done: {error}"
+            return True, f"Not done: {error}"
         except Exception as error:  # one that fails must not end the others
             log.exception("an answer could not be recorded")
-            return f"Not done, try again: {type(error).__name__}"
+            return False, f"Not done, try again: {type(error).__name__}"
         log.info("answered", by=one.asked.author, what=type(one.asked).__name__.lower())
-        return f"{one.told} {more}".strip()
+        return True, f"{one.told} {more}".strip()
 
-    def _answer(self, one: Pressed, text: str) -> None:
-        if one.response_url is None:
-            return
+    def _tell(self, url: str, text: str) -> None:
         said = {"response_type": "ephemeral", "replace_original": False, "text": text}
-        answer = posted(self._client, "Slack", one.response_url, json.dumps(said).encode(), {})
+        answer = posted(self._client, "Slack", url, json.dumps(said).encode(), {})
         if isinstance(answer, Retry | Rejected):
             log.warning("whoever pressed was not told", why=answer.why)

@@ -254,11 +254,10 @@ def _buttons(notice: AlertNotice, *, interactive: bool) -> list[Block]:
     if not interactive or _is_over(notice):
         return [button("Open evidence", EVIDENCE, url=link)] if link else []
     value = {"group": notice.group_id, "model": notice.verdict.series.model, "team": notice.team}
-    evidence = {"evidence": notice.evidence_id}
     asked = [button("Ack", ACK, value)] if notice.ack is None else []
     return [
         *asked,
         button("Silence 1 h", SILENCE_HOUR, value),
         button("Silence 1 d", SILENCE_DAY, value),
-        button("Open evidence", EVIDENCE, evidence, url=link),
+        *([button("Open evidence", EVIDENCE, url=link)] if link else []),
     ]

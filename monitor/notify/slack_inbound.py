@@ -1,6 +1,7 @@
 """Slack's answers: by Socket Mode, which needs no port, or by signed HTTP.
 
-Guarantees: a request is acknowledged before anything is done about it; over HTTP only what Slack
+Guarantees: a request is acknowledged once `take` has recorded it, and not where it could not:
+Slack then shows whoever pressed that it failed; over HTTP only what Slack
 has signed within the last five minutes is taken, once, and nothing that was signed before this
 process started. Must never: let a token or a secret into a log, or end the process.
 
@@ -43,7 +44,7 @@ _EARLY_S = 5
 
 
 class SignedRequests:
-    """Takes Slack's signed posts; `take` is given each payload once.
+    """Takes Slack's signed posts; `take` is given each payload once, and says if it is recorded.
 
     now_s: seconds since the epoch.
     """
@@ -61,7 +62,10 @@ class SignedRequests:
         self._lock = Lock()
 
     def answer(self, timestamp: str, signature: str, body: bytes) -> HTTPStatus:
-        """Verify, take, and say what to answer: 200, 400 for what is no payload, 401 otherwise."""
+        """Verify, take, and say what to answer.
+
+        200, 400 for what is no payload, 401 for what is not signed, 503 for what was not recorded.
+        """
         if not self._is_signed(timestamp, signature, body) or not self._is_new(signature):
             return HTTPStatus.UNAUTHORIZED
         try:
@@ -69,8 +73,7 @@ class SignedRequests:
             payload = json.loads(text)
         except (ValueError, KeyError):
             return HTTPStatus.BAD_REQUEST
-        self._take(payload)
-        return HTTPStatus.OK
+        return HTTPStatus.OK if self._take(payload) else HTTPStatus.SERVICE_UNAVAILABLE
 
     def _is_signed(self, timestamp: str, signature: str, body: bytes) -> bool:
         # Refused too: what was signed before there was a memory of what was seen.
@@ -159,6 +162,6 @@ class SocketAnswers:
                 return
 
     def _heard(self, client: BaseSocketModeClient, request: SocketModeRequest) -> None:
+        if request.type == "interactive" and not self._take(request.payload):
+            return
         client.send_socket_mode_response(SocketModeResponse(envelope_id=request.envelope_id))
-        if request.type == "interactive":
-            self._take(request.payload)

@@ -48,6 +48,7 @@ class Alert:
     told: Told
     routes: Sequence[tuple[str, str]]
     runbook_url: str | None = None
+    public_url: str | None = None
 
 
 def insert_episode(
@@ -243,6 +244,7 @@ def _notice(
         runbook_url=alert.runbook_url,
         recent_change=_recent_change(connection, leading, verdict),
         ack=newest_ack(connection, group),
+        url=f"{alert.public_url}/alerts/{group.group_id}" if alert.public_url else None,
     )
 
 

@@ -55,28 +55,41 @@ def normal_url(url: str) -> str:
     return parsed.set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
 
 
-def connect(url: str, *, name: str = "calmon", idle_at_most: timedelta | None = None) -> Engine:
+def connect(
+    url: str,
+    *,
+    name: str = "calmon",
+    idle_at_most: timedelta | None = None,
+    at_most: timedelta | None = None,
+) -> Engine:
     """An engine for one role of one process; `name` shows in pg_stat_activity.
 
     idle_at_most: a transaction that rests longer is ended by the server, so that a process that is
-    frozen does not hold its rows for ever.
+    frozen does not hold its rows for ever. at_most: how long a statement may take, for whoever is
+    waited for; what takes longer is as if the database were away.
     """
     idle_ms = 0 if idle_at_most is None else int(idle_at_most.total_seconds() * 1000)
-    arguments = _arguments(name, idle_ms)
+    most_ms = 0 if at_most is None else int(at_most.total_seconds() * 1000)
+    arguments = _arguments(name, idle_ms, most_ms)
     return create_engine(normal_url(url), pool_size=4, pool_pre_ping=True, connect_args=arguments)
 
 
 def connect_once(url: str, *, name: str) -> Engine:
     """An engine for a command of a few transactions: each opens a connection and closes it."""
-    arguments = _arguments(name, idle_ms=0)
+    arguments = _arguments(name, idle_ms=0, most_ms=0)
     return create_engine(normal_url(url), poolclass=NullPool, connect_args=arguments)
 
 
-def _arguments(name: str, idle_ms: int) -> dict[str, object]:
+def _arguments(name: str, idle_ms: int, most_ms: int) -> dict[str, object]:
+    """Of a connection; 0 is no limit."""
+    options = (
+        f"-c timezone=UTC -c idle_in_transaction_session_timeout={idle_ms} "
+        f"-c statement_timeout={most_ms}"
+    )
     return {
         "application_name": name,
         # A server that does not answer must not hold up the end of the process.
-        "connect_timeout": 5,
+        "connect_timeout": 5 if most_ms == 0 else max(2, most_ms // 1000),
         "tcp_user_timeout": 10_000,
-        "options": f"-c timezone=UTC -c idle_in_transaction_session_timeout={idle_ms}",
+        "options": options,
     }

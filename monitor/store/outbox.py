@@ -7,6 +7,7 @@ from the verdict it tells of; `alerting.py` does that.
 
 from __future__ import annotations
 
+from datetime import UTC
 from typing import TYPE_CHECKING
 
 from sqlalchemy import func, insert, or_, select
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sqlalchemy import Connection, Engine, Row, Select
+
+    from monitor.core.verdict_json import Json
 
 ENDED = [str(outcome) for outcome in AttemptOutcome if outcome is not AttemptOutcome.RETRY]
 """Outcomes after which a notification is not tried again."""
@@ -60,6 +63,34 @@ class OutboxStore:
                 .order_by(table.c.sequence)
             ).all()
             return [_notification(connection, row) for row in rows]
+
+    def next_due(self) -> datetime | None:
+        """Wall-clock time at which the first of the retries is due; None where nothing failed.
+
+        What was never tried is not meant: it is due at once.
+        """
+        attempts = t.notification_attempt
+        newest = (
+            select(func.max(attempts.c.next_attempt_at).label("at"))
+            .where(attempts.c.notification_id.not_in(_ended()))
+            .group_by(attempts.c.notification_id)
+            .subquery()
+        )
+        with transaction(self._engine) as connection:
+            at = connection.execute(select(func.min(newest.c.at))).scalar_one()
+        return None if at is None else at.astimezone(UTC)
+
+    def newest_notice(self, group_id: str) -> Json | None:
+        """What was written last to tell of a group; None where nothing was."""
+        table = t.notification
+        with transaction(self._engine) as connection:
+            found = connection.execute(
+                select(table.c.payload)
+                .where(table.c.group_id == group_id)
+                .order_by(table.c.sequence.desc())
+                .limit(1)
+            ).scalar_one_or_none()
+        return None if found is None else dict(found)
 
     def sift(self, now: datetime) -> list[Sifted]:
         """End what is not to be sent at wall-clock `now`, by silences, acks and newer news."""
@@ -129,7 +160,8 @@ def _parent_receipt(
             table.c.sequence < row.sequence,
             attempts.c.receipt.is_not(None),
         )
-        .order_by(attempts.c.attempt_id.desc())
+        # By the message, not by the attempt: an old one's picture may come after a newer message.
+        .order_by(table.c.sequence.desc(), attempts.c.attempt_id.desc())
         .limit(1)
     ).scalar_one_or_none()
 

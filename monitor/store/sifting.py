@@ -12,7 +12,7 @@ from datetime import timedelta
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from sqlalchemy import exists, insert, select
+from sqlalchemy import exists, insert, or_, select
 
 from monitor.core.episodes import AlertKind, EpisodeState
 from monitor.core.notices import AttemptOutcome
@@ -200,11 +200,14 @@ def _was_opened(connection: Connection, first: Found) -> bool:
 
 
 def _quiet_places(connection: Connection, group: Group) -> list[tuple[str, str]]:
-    """Routes and targets on which nothing of the group waits to be sent."""
+    """Routes and targets on which nothing of the group waits to be sent.
+
+    A message that is out, and lacks no more than its picture or thread, tells nothing new.
+    """
     table, attempts = t.notification, t.notification_attempt
     ended = exists().where(
         attempts.c.notification_id == table.c.notification_id,
-        attempts.c.outcome != AttemptOutcome.RETRY,
+        or_(attempts.c.outcome != AttemptOutcome.RETRY, attempts.c.receipt.is_not(None)),
     )
     rows = connection.execute(
         select(table.c.route, table.c.target, (~ended).label("waits")).where(

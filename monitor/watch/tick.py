@@ -50,7 +50,7 @@ class WatchSettings:
     policy_for gives a model's policy, routes_for the (route, target) pairs of the alerts of a
     model, a team and a severity; stopped says whether the process is to end: the tick is then
     abandoned between two cohorts. fleet: the false-alarm budget that the series share, if there is
-    one; the models then share a clock too.
+    one; the models then share a clock too. public_url: what alerts' links to evidence begin with.
     """
 
     clock: Clock
@@ -60,6 +60,7 @@ class WatchSettings:
     stopped: Callable[[], bool] = bool
     fleet: Fleet | None = None
     cohorts_a_tick: int = COHORTS_A_TICK
+    public_url: str | None = None
 
 
 class Watcher:
@@ -230,7 +231,7 @@ class Watcher:
                 groups[model] = after
             for each in told:
                 routes = self._settings.routes_for(model, each.group.team, each.group.severity)
-                alerts.append(Alert(each, routes, policy.runbook_url))
+                alerts.append(Alert(each, routes, policy.runbook_url, self._settings.public_url))
         return groups, sorted(alerts, key=lambda one: one.told.happened_at)
 
 

@@ -6,6 +6,7 @@ after it while the answer is on the way. SENDING_SEED=n repeats a run.
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import random
@@ -13,14 +14,22 @@ import threading
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException
 from multiprocessing.connection import wait
 from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+
+import pytest
 
 from monitor.core.claims import Series
 from monitor.core.verdicts import Status
+from monitor.http import SLACK_PATH
+from monitor.notify.messages import ACK
 from tests.faults.fleet import PATIENCE
-from tests.notify.sending import send
+from tests.notify.sending import send, take_presses
 from tests.notify.slack_stub import CHANNEL, SlackStub
+from tests.notify.test_answers import signed
 from tests.store.world import World
 
 if TYPE_CHECKING:
@@ -37,12 +46,17 @@ LIFE = [Status.OK, Status.DRIFTED, Status.DRIFTED, Status.OK, Status.OK, Status.
 ROUTES = (("slack", CHANNEL), ("pagerduty", "pager"), ("webhook", "hook"))
 
 
+@pytest.fixture
+def processes() -> ForkServerContext:
+    """Forks from a process that has imported all they need: a life costs no start of Python."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([send.__module__])
+    return context
+
+
 @dataclass
 class Hunter:
-    """Kills the process at the n-th point around a request from now.
-
-    Processes are forked from one that has imported all they need: a life costs no start of Python.
-    """
+    """Kills the process at the n-th point around a request from now."""
 
     rng: random.Random
     where: Mapping[str, str]
@@ -87,8 +101,51 @@ class Hunter:
         return False
 
 
+@pytest.mark.parametrize("dies", ["before", "after", "never"])
+def test_a_press_that_was_answered_is_recorded_wherever_the_process_dies(
+    engine: Engine, postgres_url: str, processes: ForkServerContext, dies: str
+) -> None:
+    world = World(engine)
+    world.day(0, {Series("m", "1"): Status.DRIFTED})
+    value = {"group": world.groups["m"].group_id, "model": "m", "team": None}
+    press = {
+        "type": "block_actions",
+        "user": {"id": "U0ANA", "username": "ana"},
+        "actions": [{"action_id": ACK, "value": json.dumps(value)}],
+    }
+    body = urlencode({"payload": json.dumps(press)}).encode()
+    mine, theirs = processes.Pipe()
+    process = processes.Process(target=take_presses, args=(postgres_url, dies, theirs))
+    process.start()
+    try:
+        assert mine.poll(60 * PATIENCE)
+        timestamp, signature, _ = signed(body, int(time.time()))
+        headers = {"X-Slack-Request-Timestamp": timestamp, "X-Slack-Signature": signature}
+        client = HTTPConnection("127.0.0.1", mine.recv(), timeout=60)
+        try:
+            client.request("POST", SLACK_PATH, body, headers)
+            answered = client.getresponse().status == HTTPStatus.OK
+        except (HTTPException, ConnectionError):
+            answered = False
+        finally:
+            client.close()
+    finally:
+        process.kill()
+        process.join()
+    recorded = bool(world.rows("SELECT 1 FROM audit.acknowledgements"))
+    assert (recorded, answered) == {
+        "before": (False, False),
+        "after": (True, False),
+        "never": (True, True),
+    }[dies]
+
+
 def test_a_sender_that_is_killed_anywhere_loses_and_doubles_nothing(
-    engine: Engine, postgres_url: str, slack: SlackStub, pagerduty: PagerDuty, webhook: Webhook
+    engine: Engine,
+    slack: SlackStub,
+    pagerduty: PagerDuty,
+    webhook: Webhook,
+    processes: ForkServerContext,
 ) -> None:
     seed = int(os.environ.get("SENDING_SEED", random.SystemRandom().randrange(10**6)))
     print(f"SENDING_SEED={seed}")  # noqa: T201  # repeats this run
@@ -100,10 +157,8 @@ def test_a_sender_that_is_killed_anywhere_loses_and_doubles_nothing(
         "slack": slack.api_url,
         "pagerduty": pagerduty.url,
         "webhook": webhook.url,
-        "database": postgres_url,
+        "database": engine.url.render_as_string(hide_password=False),
     }
-    processes = multiprocessing.get_context("forkserver")
-    processes.set_forkserver_preload([send.__module__])
     hunter = Hunter(random.Random(seed), where, processes)
     slack.state.first_ts = int(time.time())
     slack.state.hook = lambda point: hunter.at(f"{point} of slack")
