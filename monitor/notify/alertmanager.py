@@ -1,8 +1,10 @@
 """Alertmanager: one alert a series of a group, by its API v2, sent again until it is resolved.
 
-Guarantees: an alert is known by its labels, which never change while it fires at one severity, so
-that a repeat is the same alert; each has an end, which later sendings move on, so that the alerts
-of a dead monitor end by themselves. Must never: keep state: what stands is read from the outbox.
+Guarantees: an alert is known by its labels, so that a repeat is the same alert; severity is one of
+them, since people route by it, and the sending that raises it ends the alert of the lower severity,
+so that never two of one series stand; each has an end, which later sendings move on, so that the
+alerts of a dead monitor end by themselves. Must never: keep state: what stands is read from the
+outbox.
 
 https://prometheus.io/docs/alerting/latest/alerts_api/
 """
@@ -10,10 +12,11 @@ https://prometheus.io/docs/alerting/latest/alerts_api/
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from monitor.core.episodes import EpisodeState
+from monitor.core.episodes import AlertKind, EpisodeState, Severity
 from monitor.core.notices import Delivered, Outcome, Rejected, Retry, notice_from_json
 from monitor.core.wording import one_line
 from monitor.notify.messages import as_plain_text, render
@@ -112,7 +115,20 @@ def alerts_of(notice: AlertNotice, now: datetime, lapse: timedelta = LAPSE) -> l
     }
     if notice.runbook_url:
         annotations["runbook_url"] = notice.runbook_url
-    return [_alert(notice, member, annotations, now, lapse) for member in notice.members]
+    alerts = [_alert(notice, member, annotations, now, lapse) for member in notice.members]
+    if notice.kind is not AlertKind.FIRED:
+        # Critical from the beginning, or raised since: to end what never stood changes nothing.
+        alerts += [
+            _alert(notice, _before_it_was_raised(member, now), annotations, now, lapse)
+            for member in notice.members
+            if member.severity is Severity.CRITICAL
+        ]
+    return alerts
+
+
+def _before_it_was_raised(member: Member, now: datetime) -> Member:
+    """The member as the alert that its rise to critical ends."""
+    return replace(member, severity=Severity.WARNING, state=EpisodeState.RESOLVED, resolved_at=now)
 
 
 def _alert(

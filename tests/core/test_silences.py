@@ -43,7 +43,8 @@ def test_a_matcher_reads_as_it_prints_and_meets_whole_values(text: str, *, met: 
     [
         ("fraud", "is no matcher; write model=fraud"),
         ("colour=red", "'colour' is no label of an alert; use one of model, version"),
-        ("model=~(", "is no regular expression"),
+        ("model=~(", "is no regular expression that can be used here: a `\\(` without its"),
+        ("model=~(?=a)", "of which only `\\(\\?:` is known"),
     ],
 )
 def test_what_is_no_matcher_is_refused_with_the_mend(text: str, mend: str) -> None:
@@ -73,3 +74,7 @@ def test_what_nobody_could_answer_for_is_refused() -> None:
         Acknowledgement("group", "ann", "", NOW)
     with pytest.raises(ValueError, match="must end after its start"):
         silence("model=fraud", hours=0)
+
+
+def test_what_only_an_older_version_took_silences_nothing() -> None:
+    assert not Matcher("model", "(?i)FRAUD", is_regex=True).matches(LABELS)
