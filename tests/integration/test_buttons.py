@@ -22,8 +22,9 @@ from monitor.notify.slack import SlackSender
 from monitor.notify.slack_inbound import SignedRequests
 from monitor.store.standing import standing
 from tests.notify import slack_stub
+from tests.notify.sending import SLACK_SECRET
 from tests.notify.slack_stub import CHANNEL, TOKEN, Fault, FaultKind, SlackStub
-from tests.notify.test_answers import SECRET, signed
+from tests.notify.test_answers import signed
 from tests.store.world import World
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def test_a_press_is_recorded_with_its_author_and_seen_in_the_message(
     sent(world, slack)
     body = urlencode({"payload": json.dumps(payload(slack, label))}).encode()
     with Inbox(recorder(world.history)) as inbox:
-        door = SignedRequests(SECRET, inbox.take, time.time)
+        door = SignedRequests(SLACK_SECRET, inbox.take, time.time)
         request = signed(body, int(time.time()))
         assert door.answer(*request) is HTTPStatus.OK
         assert door.answer(*request) is HTTPStatus.UNAUTHORIZED, "a replay"

@@ -260,6 +260,27 @@ def test_a_receiver_that_asks_for_patience_is_left_alone_and_the_others_are_not(
     assert len(slack.parents(elsewhere)) == 1
 
 
+def test_patience_asked_for_in_one_pass_is_kept_in_the_next(slack: SlackStub) -> None:
+    outbox = MemoryOutbox([FIRED, other(FIRED, "same channel")])
+    rests: dict[tuple[str, str], datetime] = {}
+    slack.fail("chat.postMessage", LIMITED)
+    for seconds, delivered in ((0, 0), (30, 0), (59, 0), (60, 2)):
+        now = NOW + timedelta(seconds=seconds)
+        deliver(outbox, by_slack(slack), now, picture, rests=rests)
+        assert len(slack.parents()) == delivered
+
+
+def test_what_is_out_is_delivered_in_the_end_whatever_else_fails(slack: SlackStub) -> None:
+    outbox = MemoryOutbox([FIRED])
+    slack.fail("upload", BROKEN)
+    deliver(outbox, by_slack(slack), NOW, picture)
+    for day in range(1, LAST_ATTEMPT):
+        deliver(outbox, {}, NOW + timedelta(days=day), picture)
+    outcome, detail = outbox.outcomes(FIRED.notification_id)[-1]
+    assert outcome is DELIVERED
+    assert detail.startswith("delivered without its picture: no receiver is configured")
+
+
 def test_an_unreadable_payload_is_a_dead_letter_and_holds_up_nothing(slack: SlackStub) -> None:
     bad = replace(other(FIRED, "bad"), payload={"kind": "fired"})
     outbox = MemoryOutbox([bad, FIRED])

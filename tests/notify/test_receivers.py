@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.core.episodes import EpisodeState
+from monitor.core.episodes import AlertKind, EpisodeState, Severity
 from monitor.core.notices import AttemptOutcome, Delivered, Rejected, Retry
 from monitor.notify.alertmanager import LAPSE, AlertmanagerSender, Standing, alerts_of
 from monitor.notify.dispatch import deliver
@@ -184,6 +184,24 @@ def test_alerts_of_a_group_are_its_series_and_each_ends_by_itself() -> None:
         "team": "payments",
         "severity": "critical",
     }
+
+
+def test_a_series_that_turns_critical_ends_the_alert_that_warned_in_the_same_request(
+    alertmanager: Alertmanager,
+) -> None:
+    now = samples.NOW + timedelta(hours=1)
+    sender = AlertmanagerSender({"am": (alertmanager.url, None)}, 5, now=lambda: now)
+    warns = samples.grouped(2, Severity.WARNING)
+    worse = replace(samples.grouped(2), kind=AlertKind.CHANGED)
+    for notice in (warns, worse, replace(worse, kind=AlertKind.REMINDED)):
+        sent = sender.send(notification(notice, "alertmanager", "am"), notice, None)
+        assert isinstance(sent, Delivered)
+        firing = [json.loads(labels) for labels in alertmanager.firing(now)]
+        assert sorted((one["segment"], one["severity"]) for one in firing) == [
+            ("country=C0", "warning" if notice is warns else "critical"),
+            ("country=C1", "warning"),
+        ]
+    assert len(alertmanager.taken) == 3
 
 
 def test_what_stands_is_sent_again_every_minute_until_it_is_over(

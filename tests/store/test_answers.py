@@ -16,6 +16,7 @@ from monitor.core.episodes import AlertKind, fingerprint
 from monitor.core.notices import Attempt, AttemptOutcome, notice_from_json
 from monitor.core.silences import Acknowledgement
 from monitor.store.history import Brought, HistoryStore
+from monitor.store.interactions import tell_one_again
 from monitor.store.outbox import OutboxStore
 from tests.store.world import (
     ALERTS,
@@ -178,6 +179,51 @@ def test_a_silence_that_a_person_ends_tells_what_still_fires_and_has_a_row(engin
         world.history.expire_silence(silence_id, "bob", "fixed", now + timedelta(days=1))
     with pytest.raises(ValueError, match="there is no silence 77"):
         world.history.expire_silence(77, "bob", "fixed", now)
+
+
+def out_without_its_picture(world: World, n: float) -> None:
+    """Post what is due at day n; its picture fails, and is tried again at the end of the day."""
+    at = START + timedelta(days=n)
+    for one in world.outbox.pending(at):
+        receipt = one.receipt or {"ts": one.sequence}
+        later = Attempt(AttemptOutcome.RETRY, "no picture", receipt, at + timedelta(days=0.9))
+        world.outbox.record_attempt(one.notification_id, at, later)
+
+
+def test_the_end_of_a_silence_is_told_also_while_a_picture_is_missing(engine: Engine) -> None:
+    world = World(engine, PLAIN, is_up=False)
+    world.day(0, {DE: DRIFTED})
+    out_without_its_picture(world, 0)
+    world.history.silence(silence("model=m", days=1), START + timedelta(hours=1))
+    world.outbox.sift(START + timedelta(hours=2))
+    out_without_its_picture(world, 0.1)
+    world.outbox.sift(START + timedelta(days=1))
+    assert [kind for kind, _ in world.told("m")] == ["fired", "changed", "reminded"]
+
+
+def test_edits_go_to_the_newest_message_also_when_an_older_ones_picture_comes_late(
+    engine: Engine,
+) -> None:
+    world = World(engine, PLAIN, is_up=False, outbox_sifts=False)
+    world.day(0, {DE: DRIFTED})
+    out_without_its_picture(world, 0)
+    with engine.begin() as connection:
+        # A second beginning on the same route, as after a message that was lost.
+        event = connection.execute(text("SELECT * FROM calmon.alert_event")).one()
+        place = ("console", "stdout")
+        tell_one_again(connection, event, place, "silence_end", "again", START, AlertKind.FIRED)
+    (first, second) = sorted(
+        (row[0], row[1])
+        for row in world.rows("SELECT sequence, notification_id FROM calmon.notification")
+    )
+    at = START + timedelta(hours=1)
+    done = Attempt(AttemptOutcome.DELIVERED, "delivered", {"ts": second[0]}, None)
+    world.outbox.record_attempt(second[1], at, done)
+    late = Attempt(AttemptOutcome.DELIVERED, "delivered", {"ts": first[0]}, None)
+    world.outbox.record_attempt(first[1], at, late)
+    world.day(1, {DE: OK})
+    (one,) = world.outbox.pending(START + timedelta(days=1))
+    assert one.parent_receipt == {"ts": second[0]}
 
 
 def test_what_joins_after_a_silence_is_told_as_a_beginning_before_all_else(engine: Engine) -> None:
