@@ -17,7 +17,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --fork-s
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test check bench bench-fleet bench-detection \
+.PHONY: help install demo test replays check bench bench-fleet bench-detection \
 	soak soak-faults soak-worker soak-decoder \
 	fuzz lock kafka-jars clean
 
@@ -32,6 +32,10 @@ demo: $(INSTALLED) ## Nine months of flights through Kafka and Postgres, and the
 
 test: $(INSTALLED) ## Run the tests; real servers take part where they are installed
 	$(BIN)/python -m pytest -n $(TESTS_AT_ONCE) --dist loadfile --no-loadscope-reorder $(ARGS)
+
+replays: $(INSTALLED) ## Alerts that whole real streams send to Slack, as text and pictures in REPLAYS (replays)
+	CALMON_REPLAYS=$${REPLAYS:-replays} $(BIN)/python -m pytest -q -k told_day_by_day \
+		tests/acceptance/test_real_backtests.py tests/test_flights.py $(ARGS)
 
 check: $(INSTALLED) ## Lint, format, types, import rules
 	$(BIN)/ruff check .
@@ -79,7 +83,7 @@ lock: $(INSTALLED) ## Pin what pyproject.toml asks for again; UPGRADE=--upgrade 
 kafka-jars: $(KAFKA_JARS)/complete ## Fetch the jars of the tests' real Kafka (needs Java 17 and Maven)
 
 clean: ## Remove what these commands made
-	rm -rf $(VENV) .cache build dist demo-out *.egg-info \
+	rm -rf $(VENV) .cache build dist demo-out replays *.egg-info \
 		.mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
