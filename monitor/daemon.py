@@ -124,7 +124,10 @@ def _serving(
         lambda: livez(facts(), datetime.now(UTC)),
         lambda: readyz(facts(), datetime.now(UTC)),
         None if slack is None else slack.answer,
-        OutboxStore(connect(database_url(settings), name="calmon pages")).newest_notice,
+        # Evidence is shown where somebody wants links to it, and nowhere else.
+        OutboxStore(connect(database_url(settings), name="calmon pages")).newest_notice
+        if settings.http.public_url
+        else None,
     )
     return HttpServer(parse_address(str(settings.http.address)), app)
 

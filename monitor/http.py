@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import socket
 from contextlib import suppress
+from functools import partial
 from socketserver import ThreadingMixIn
 from threading import Thread
 from typing import TYPE_CHECKING, TypeAlias
@@ -87,12 +88,12 @@ def application(
     livez: Callable[[], Health],
     readyz: Callable[[], Health],
     slack: SignedPost | None = None,
-    newest_notice: Callable[[str], Json | None] = lambda _: None,
+    newest_notice: Callable[[str], Json | None] | None = None,
 ) -> WSGIApplication:
     """The pages. livez, readyz: asked at each request, in a thread of its own.
 
     slack: takes Slack's signed posts to SLACK_PATH. newest_notice: what was last told of a group of
-    alerts, by its id; None where there is none.
+    alerts, by its id; None where there is none. Without it there is no such page.
     """
     pages: dict[str, Callable[[WSGIEnvironment], Answer]] = {
         "/metrics": lambda environ: _metrics(registry, environ.get("HTTP_ACCEPT", "")),
@@ -103,16 +104,18 @@ def application(
     def answer(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         path = environ.get("PATH_INFO", "")
         page = pages.get(path)
+        if newest_notice is not None and _ALERT.fullmatch(path):
+            page = partial(_alert, newest_notice)
         more: list[tuple[str, str]] = []
         if slack is not None and path == SLACK_PATH:
             found = _from_slack(slack, environ)
-        elif page is None and not _ALERT.fullmatch(path):
+        elif page is None:
             found = _text("404 Not Found", f"not found; here are {', '.join(pages)}")
         elif environ["REQUEST_METHOD"] not in {"GET", "HEAD"}:
             found = _text("405 Method Not Allowed", "only GET and HEAD")
             more.append(("Allow", "GET, HEAD"))
         else:
-            found = page(environ) if page is not None else _alert(newest_notice, path)
+            found = page(environ)
             more += [("Content-Security-Policy", POLICY), ("X-Content-Type-Options", "nosniff")]
         status, kind, body = found
         headers = [("Content-Type", kind), ("Content-Length", str(len(body))), *more]
@@ -122,9 +125,9 @@ def application(
     return answer
 
 
-def _alert(newest_notice: Callable[[str], Json | None], path: str) -> Answer:
+def _alert(newest_notice: Callable[[str], Json | None], environ: WSGIEnvironment) -> Answer:
     try:
-        payload = newest_notice(path.rpartition("/")[2])
+        payload = newest_notice(environ["PATH_INFO"].rpartition("/")[2])
     except DatabaseUnavailable:
         return _text("503 Service Unavailable", "the database is away; try again")
     if payload is None:
