@@ -76,16 +76,35 @@ def backtested(found: Events) -> Backtested:
     return Backtested(given, by_model)
 
 
+class Streams(dict[str, Backtested]):
+    """The streams by name, each read and judged when it is first asked for."""
+
+    def __missing__(self, stream: str) -> Backtested:
+        self[stream] = backtested(events(stream, one_version=False))
+        return self[stream]
+
+
+class Fired(dict[str, list[BacktestAlert]]):
+    """The alerts of each model."""
+
+    def __init__(self, streams: Streams) -> None:
+        super().__init__()
+        self._streams = streams
+
+    def __missing__(self, model: str) -> list[BacktestAlert]:
+        return self._streams[STREAM_OF[model]].alerts[model]
+
+
 @pytest.fixture(scope="module")
-def streams() -> dict[str, Backtested]:
+def streams() -> Streams:
     if not SHARED.is_dir():
         pytest.skip("the real streams (../shared/data) are not beside this checkout")
-    return {stream: backtested(events(stream, one_version=False)) for stream in STREAMS}
+    return Streams()
 
 
 @pytest.fixture(scope="module")
-def fired(streams: dict[str, Backtested]) -> dict[str, list[BacktestAlert]]:
-    return {model: found for one in streams.values() for model, found in one.alerts.items()}
+def fired(streams: Streams) -> Fired:
+    return Fired(streams)
 
 
 @pytest.mark.parametrize("model", ["538-mlb", "538-nba", "yi-34b", "gpt-3.5-turbo"])
