@@ -7,7 +7,6 @@ once, and resolved when all its members are. Must never: look at a clock, an ack
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, replace
 from itertools import groupby
 from operator import attrgetter
@@ -30,6 +29,10 @@ _WORST = (
     EpisodeState.RECOVERING,
     EpisodeState.RESOLVED,
 )
+
+
+NAMED = 3
+"""Up to so many series are named where something is told of several."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,12 +195,23 @@ def _fires(group: Group) -> bool:
 
 
 def _why(group: Group, telling: Sequence[Decision]) -> str:
-    """The reason of one decision, or how many series there were of each."""
-    if len(telling) == 1:
-        (one,) = telling
-        alone = len(group.members) == 1 or one.episode is None
-        where = "" if alone or one.episode is None else one.episode.series.segment or "all traffic"
-        return one.reason if not where else f"{where}: {one.reason}"
-    found = Counter(decision.reason for decision in telling)
-    parts = [f"{n} series {reason}" for reason, n in sorted(found.items(), key=lambda p: -p[1])]
-    return "; ".join(parts)
+    """Each reason with the series that it is about, by name where they are few."""
+    if len(group.members) == 1 and len(telling) == 1:
+        return telling[0].reason
+    versions = {member.series.version for member in group.members}
+    found: dict[str, list[str]] = {}
+    for decision in telling:
+        series = decision.episode.series if decision.episode is not None else None
+        if series is not None:
+            version = f" of version {series.version}" if len(versions) > 1 else ""
+            where = f"{series.segment or 'all traffic'}{version}"
+            found.setdefault(decision.reason, []).append(where)
+    parts = sorted(found.items(), key=lambda part: -len(part[1]))
+    return "; ".join(f"{_named(places)}: {reason}" for reason, places in parts)
+
+
+def _named(places: Sequence[str]) -> str:
+    if len(places) > NAMED:
+        return f"{len(places)} series"
+    *first, last = places
+    return f"{', '.join(first)} and {last}" if first else last

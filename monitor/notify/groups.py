@@ -6,6 +6,7 @@ escape or mark up; `blocks.py` does that for its receiver.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from monitor.core.claims import WHOLE
@@ -21,20 +22,20 @@ if TYPE_CHECKING:
 NAME_LIMIT = 90
 """Of a header's 150 characters, so that what is said of the series is never cut off."""
 _LISTED = 12
+_ORDER = (
+    EpisodeState.FIRING,
+    EpisodeState.NO_DATA,
+    EpisodeState.RECOVERING,
+    EpisodeState.PENDING,
+    EpisodeState.RESOLVED,
+)
 _LINE_LIMIT = 180
 
 
 def state_of(notice: AlertNotice) -> EpisodeState:
     """State of the group: what fires makes it fire, then what cannot be judged, then the rest."""
     states = {member.state for member in notice.members}
-    order = (
-        EpisodeState.FIRING,
-        EpisodeState.NO_DATA,
-        EpisodeState.RECOVERING,
-        EpisodeState.PENDING,
-        EpisodeState.RESOLVED,
-    )
-    return next((state for state in order if state in states), EpisodeState.FIRING)
+    return next((state for state in _ORDER if state in states), EpisodeState.FIRING)
 
 
 def heading(notice: AlertNotice) -> str:
@@ -104,6 +105,18 @@ def after_change(change: RecentChange | None, since_at: datetime | None, fired_a
     if fired_at >= change.happened_at:
         return f" It was noticed {span(fired_at - change.happened_at)} after {at}."
     return f" Newest change: {at}."
+
+
+def standing(notice: AlertNotice) -> str:
+    """In which state how many series are, and as of when."""
+    as_of = f"as of {moment(notice.verdict.evaluated_at)}"
+    if state_of(notice) is EpisodeState.RESOLVED:
+        return as_of
+    found = Counter(member.state for member in notice.members)
+    states = [f"{n} {state.replace('_', ' ')}" for state in _ORDER if (n := found[state])]
+    if sum(found.values()) <= 1:
+        states = [state_of(notice).replace("_", " ")]
+    return f"{as_of}: {', '.join(states)}; {notice.severity}"
 
 
 def answered_by(notice: AlertNotice) -> str:

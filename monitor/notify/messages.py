@@ -10,9 +10,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from monitor.core.claims import WHOLE
 from monitor.core.episodes import AlertKind, EpisodeState
 from monitor.core.restarts import restart_words
-from monitor.core.wording import direction_words, moment, one_line, series_name, span
+from monitor.core.wording import direction_words, moment, one_line, span
 from monitor.notify.blocks import (
     DIVIDER,
     FALLBACK_LIMIT,
@@ -37,6 +38,7 @@ from monitor.notify.groups import (
     heading,
     identity,
     listed,
+    standing,
     state_of,
     subject,
 )
@@ -126,7 +128,10 @@ def reply(notice: AlertNotice) -> Message:
         ]
     else:
         said = one_line(notice.what)
-        blocks = [section(said, heading(notice))]
+        label = "Resolved" if _is_over(notice) else "Update"
+        if _is_over(notice):
+            said = said.removesuffix(": resolved")
+        blocks = [section(f"{said} ({standing(notice)})", label)]
         if answered_by(notice):
             blocks.append(section(answered_by(notice), "Acked by"))
     text = f"{heading(notice)}: {subject(notice)}: {said}"
@@ -180,7 +185,9 @@ def _parts(notice: AlertNotice) -> list[_Part]:
 def _firing(notice: AlertNotice) -> list[_Part]:
     verdict, evidence = notice.verdict, notice.verdict.evidence
     members = listed(notice)
-    worst = f"Worst is {series_name(verdict.series)}. " if members else ""
+    segment = one_line(verdict.series.segment)
+    where = "all traffic" if verdict.series.segment == WHOLE else f"segment {segment}"
+    worst = f"Worst is {where}: " if members else ""
     since = since_when(evidence, notice.fired_at)
     since += after_change(notice.recent_change, evidence.drift_since_at, notice.fired_at)
     return [

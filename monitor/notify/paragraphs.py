@@ -286,14 +286,14 @@ def what_to_do(verdict: Verdict) -> str:
     if evidence.repair is None:
         return (
             "wait for labels before recalibrating: there are too few to fit a repair and to test "
-            "it. Until then look at the data: inputs, features and labels of the worst bins."
+            f"it. Until then {_look(evidence)}."
         )
     tried = f"{repair_formula(evidence.repair)}. {held_out_words(evidence.repair)}."
     if evidence.repair.ece_after > WORTH_APPLYING * evidence.repair.ece_before:
         worse = evidence.repair.ece_after >= evidence.repair.ece_before
         return (
-            "look at the data: inputs, features and labels of the worst bins. The best "
-            f"recalibrator fitted {'does not help' if worse else 'hardly helps'}: {tried}"
+            f"{_look(evidence)}. The best recalibrator "
+            f"fitted {'does not help' if worse else 'hardly helps'}: {tried}"
         )
     if _is_useless(evidence):
         return (
@@ -303,17 +303,23 @@ def what_to_do(verdict: Verdict) -> str:
     return f"apply this recalibrator: {tried}{_not_proven(evidence)} {_as_a_file(verdict.series)}"
 
 
+def _look(evidence: Evidence) -> str:
+    where = " of the worst bins" if evidence.worst_bins else ""
+    return f"look at the data: inputs, features and labels{where}"
+
+
 def in_short(evidence: Evidence) -> str:
     """The advice in one sentence, for a reader who has just been woken."""
     if evidence.direction is Direction.IMPROVED:
         return "nothing is broken; pin a new baseline when it is convenient."
     if evidence.cause is Cause.MIX:
         return "look at the traffic: the model's map is unchanged."
+    look = "look at the data of the worst bins" if evidence.worst_bins else "look at the data"
     if evidence.repair is None:
-        return "look at the data of the worst bins; wait for labels before recalibrating."
+        return f"{look}; wait for labels before recalibrating."
     before, after = evidence.repair.ece_before, evidence.repair.ece_after
     if after > WORTH_APPLYING * before:
-        return "look at the data of the worst bins; recalibrating hardly helps."
+        return f"{look}; recalibrating hardly helps."
     if _is_useless(evidence):
         return (
             "look at the model: its scores tell next to nothing apart, and recalibrating makes "

@@ -172,4 +172,4 @@ def test_elec2_told_day_by_day_is_a_message_an_alert_with_its_thread(
     told = threads(slack, done)
     print(shown("elec2", told))  # noqa: T201  # for a person to read
     check(told, slack, done, [one for mine in streams["elec2"].alerts.values() for one in mine])
-    assert Counter(each.model for each in told) == {"elec-hgb-static": 3, "elec-lr-monthly": 0}
+    assert Counter(each.model for each in told) == {"elec-hgb-static": 3, "elec-lr-monthly": 1}

@@ -93,12 +93,12 @@ def test_those_of_one_moment_are_one_message_and_the_worst_comes_first() -> None
     drifted, ok = Status.DRIFTED, Status.OK
     _, news = told([(ok, drifted, drifted), (drifted, drifted, ok), (ok, ok, ok)], PLAIN)
     assert [(one.kind, one.reason) for one in news] == [
-        (AlertKind.FIRED, "2 series drifted: a new episode fires"),
+        (AlertKind.FIRED, "country=DE and country=FR: drifted: a new episode fires"),
         (
             AlertKind.CHANGED,
-            "1 series drifted: a new episode fires; 1 series back to its baseline: resolved",
+            "all traffic: drifted: a new episode fires; country=FR: back to its baseline: resolved",
         ),
-        (AlertKind.RESOLVED, "2 series back to its baseline: resolved"),
+        (AlertKind.RESOLVED, "all traffic and country=DE: back to its baseline: resolved"),
     ]
     states = [[str(m.state) for m in one.group.members] for one in news]
     assert states[1] == ["firing", "firing", "resolved"]

@@ -380,7 +380,7 @@ def test_a_worst_bin_has_its_class_and_a_useless_model_its_sentence() -> None:
 
 GROUPED = """\
 Critical calibration drift: fraud v7 in 3 segments
-Worst is fraud v7, segment country=C0. fraud v7 says 0.77 and is right 0.59 of the time \
+Worst is segment country=C0: fraud v7 says 0.77 and is right 0.59 of the time \
 in that bin (0.78 in the baseline). On the whole its scores are too high.
 Series:
 • country=C0: off by 0.062 (firing, critical, since 14 Mar 2026, 00:00 UTC)
