@@ -113,7 +113,9 @@ def test_a_broken_payload_means_nothing_and_breaks_nothing(
 ) -> None:
     payload = copy.deepcopy(press(label))
     for place in places:
-        for at in (payload, payload.get("user"), *(payload.get("actions") or [])):
+        actions = payload.get("actions")
+        actions = actions if isinstance(actions, list) else []
+        for at in (payload, payload.get("user"), *actions):
             if isinstance(at, dict) and place in at:
                 at[place] = value
                 break
