@@ -17,6 +17,7 @@ import structlog
 from apscheduler.events import EVENT_JOB_ERROR, JobExecutionEvent
 from apscheduler.schedulers.background import BackgroundScheduler
 
+from monitor.core.notices import FIRST_WAIT
 from monitor.notify.dispatch import deliver
 from monitor.pictures import reliability_png
 from monitor.store.engine import DatabaseUnavailable
@@ -157,12 +158,16 @@ def scheduled(
         due_at = act()
         if due_at is None or ended.is_set():
             return
+        now = datetime.now(UTC)
+        if due_at <= now:
+            # It waits for something else, such as a receiver that asked for patience.
+            due_at = now + FIRST_WAIT
         # Two: the next may be due while this one ends. They wait for each other.
         scheduler.add_job(
             then,
             "date",
             [watch.send_due],
-            run_date=max(due_at, datetime.now(UTC)),
+            run_date=due_at,
             id="retries",
             replace_existing=True,
             max_instances=2,

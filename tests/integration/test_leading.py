@@ -65,7 +65,7 @@ def test_a_delivery_that_failed_is_sent_when_its_receiver_may_be_asked_again(
 def test_the_dispatcher_wakes_by_itself_long_before_the_next_tick(
     engine: Engine, slack: SlackStub
 ) -> None:
-    ticks, begun = count(), datetime.now(UTC) - timedelta(hours=1)
+    ticks, begun = count(), datetime.now(UTC) - timedelta(seconds=24)
     watch = watching(engine, slack, lambda: begun + 10 * SECOND * next(ticks))
     slack.fail("chat.postMessage", *[Fault(FaultKind.SERVER_ERROR)] * 2)
     sent, failed = Event(), list[BaseException]()
