@@ -213,4 +213,4 @@ def test_the_whole_stream_told_day_by_day_is_a_message_an_alert_with_its_thread(
     told = threads(slack, done)
     print(shown("nycflights", told))  # noqa: T201  # for a person to read
     check(told, slack, done, alerts)
-    assert len(told) == 2
+    assert len(told) == 4

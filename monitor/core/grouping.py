@@ -203,8 +203,10 @@ def _why(group: Group, telling: Sequence[Decision]) -> str:
     for decision in telling:
         series = decision.episode.series if decision.episode is not None else None
         if series is not None:
-            version = f" of version {series.version}" if len(versions) > 1 else ""
-            where = f"{series.segment or 'all traffic'}{version}"
+            where = series.segment or "all traffic"
+            if len(versions) > 1:
+                of = f"version {series.version}"
+                where = f"{series.segment} of {of}" if series.segment else of
             found.setdefault(decision.reason, []).append(where)
     parts = sorted(found.items(), key=lambda part: -len(part[1]))
     return "; ".join(f"{_named(places)}: {reason}" for reason, places in parts)

@@ -109,7 +109,10 @@ def after_change(change: RecentChange | None, since_at: datetime | None, fired_a
 
 def standing(notice: AlertNotice) -> str:
     """In which state how many series are, and as of when."""
-    as_of = f"as of {moment(notice.verdict.evaluated_at)}"
+    # The worst one's verdict may be older than what happened to another.
+    members = notice.members
+    times = [*(m.fired_at for m in members), *(m.resolved_at for m in members if m.resolved_at)]
+    as_of = f"as of {moment(max([notice.verdict.evaluated_at, *times]))}"
     if state_of(notice) is EpisodeState.RESOLVED:
         return as_of
     found = Counter(member.state for member in notice.members)

@@ -104,7 +104,7 @@ def test_segments_that_fire_together_are_one_message_and_later_ones_join_it(
     (row,) = world.rows("SELECT payload FROM audit.notifications")
     notice = notice_from_json(row[0])
     assert len(notice.members) == 20
-    assert notice.what == "20 series drifted: a new episode fires"
+    assert notice.what == "20 series: drifted: a new episode fires"
     world.day(1, {ALL: DRIFTED}, shift=0.3)
     world.day(2, dict.fromkeys(many, OK))
     world.day(3, {ALL: OK})
