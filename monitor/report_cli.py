@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from itertools import chain
 from pathlib import Path  # noqa: TC003  # typer reads it at run time
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,8 +17,9 @@ from rich.console import Console
 from monitor import printing
 from monitor.core.bins import BinCounts
 from monitor.core.quick_report import quick_report, title
+from monitor.core.recalibration_words import proposal_json
 from monitor.core.verdicts import as_plain
-from monitor.event_files import read_labelled
+from monitor.event_files import read_labelled, scored_by_day
 from monitor.file_reports import file_report
 from monitor.pictures import bins_svg
 from monitor.report_page import html_page, markdown
@@ -84,16 +86,17 @@ def _of_scores(file: Path, labels: Path | None) -> QuickReport | None:
     scored = read_labelled(file)
     if isinstance(scored, Events):
         return None
-    models = 0 if scored.model is None else len(set(scored.model))
+    there = [each.cohorts for each in scored_by_day(scored).values()]
+    cohorts = there[0] if len(there) == 1 else [sum(chain.from_iterable(there), BinCounts.empty())]
     # A page is passed on: where the file lies on this machine is nobody else's business.
-    return quick_report(file.name, BinCounts.from_rows(scored.score, scored.label == 1), models)
+    return quick_report(file.name, cohorts, len(there))
 
 
 def _further(page: QuickReport | None) -> dict[str, object]:
     if page is None:
         return {}
-    trial = None if page.trial is None else as_plain(page.trial)
-    return {"repair": trial, "more_labels": [as_plain(one) for one in page.more]}
+    repair = None if page.proposal is None else proposal_json(page.proposal)
+    return {"repair": repair, "more_labels": [as_plain(one) for one in page.more]}
 
 
 def _write(path: Path, page: QuickReport) -> None:

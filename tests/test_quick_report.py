@@ -33,10 +33,11 @@ CONSTANT = BinCounts.from_rows(np.full(400, 0.25), np.arange(400) % 4 == 0)
 @pytest.mark.parametrize(
     ("counts", "named", "said"),
     [
-        (drawn(400), "Honest within the interval", "but that may be chance"),
+        (drawn(400), "Honest within the interval", "None of them is shown to help"),
         (drawn(400, shift=-1.0), "Overconfident", "too high overall"),
         (drawn(400, shift=1.0), "Underconfident", "too low overall"),
-        (drawn(400, slope=0.3), "Overconfident", "It helps: Brier falls by"),
+        (drawn(400, slope=0.3), "Overconfident", "More labels may show it"),
+        (drawn(1200, slope=0.3), "Overconfident", "is shown to help: log loss"),
         (drawn(30), "Too few labels to tell", "it takes about 200 labels and 20 of either outcome"),
         (CONSTANT, "Honest within the interval, but useless", "a constant would do as well"),
         (
@@ -50,14 +51,14 @@ CONSTANT = BinCounts.from_rows(np.full(400, 0.25), np.arange(400) % 4 == 0)
             "Too few labels to tell",
             "here are 1",
         ),
-        (drawn(400, slope=-1.0), "The wrong way round", "no rising line fits both halves"),
+        (drawn(400, slope=-1.0), "The wrong way round", "Nothing is proposed"),
         (NEVER_WRONG, "Honest within the interval", "no spread to foretell"),
     ],
 )
 def test_the_state_is_named_and_so_is_what_follows(
     counts: BinCounts, named: str, said: str
 ) -> None:
-    found = quick_report("labels.csv", counts)
+    found = quick_report("labels.csv", [counts])
     assert title(found) == named
     assert said in markdown(found)
     assert "nan" not in markdown(found)
@@ -67,7 +68,7 @@ def test_the_state_is_named_and_so_is_what_follows(
 def test_worst_bins_are_those_with_most_outcomes_missed() -> None:
     score = np.repeat([0.1, 0.5, 0.9], 100)
     outcome = np.concatenate([np.arange(100) < k for k in (10, 20, 85)])
-    worst = sections(quick_report("f", BinCounts.from_rows(score, outcome)))[2]
+    worst = sections(quick_report("f", [BinCounts.from_rows(score, outcome)]))[2]
     assert worst.paragraphs == ("1 of 3 bins is shown to be wrong, all tested together at 5 %.",)
     assert [row[0] for row in worst.rows] == ["0.47 to 0.53", "0.87 to 0.93", "0.07 to 0.13"]
     assert worst.rows[0][1:3] == ("100", "0.50")
@@ -76,21 +77,23 @@ def test_worst_bins_are_those_with_most_outcomes_missed() -> None:
 
 
 def test_what_a_file_cannot_know_points_to_what_does() -> None:
-    said = " ".join(sections(quick_report("f", CONSTANT, models=3))[-1].paragraphs)
+    said = " ".join(sections(quick_report("f", [CONSTANT], models=3))[-1].paragraphs)
     assert all(command in said for command in ("calmon backtest", "calmon run", "calmon threshold"))
 
 
 def test_several_models_in_one_file_are_said_to_be_pooled() -> None:
-    assert "names 3 models, pooled here" in markdown(quick_report("f", CONSTANT, models=3))
-    assert "pooled here" not in markdown(quick_report("f", CONSTANT, models=1))
+    assert "names 3 models or versions, pooled here" in markdown(
+        quick_report("f", [CONSTANT], models=3)
+    )
+    assert "pooled here" not in markdown(quick_report("f", [CONSTANT], models=1))
 
 
 def test_a_name_from_outside_is_no_markup_in_markdown() -> None:
-    text = markdown(quick_report("a\n# [b](javascript:c) | <i>.csv", CONSTANT))
+    text = markdown(quick_report("a\n# [b](javascript:c) | <i>.csv", [CONSTANT]))
     assert text.splitlines()[0].startswith("# a \\# \\[b\\](javascript:c) \\| \\<i\\>.csv: ")
 
 
 def test_markdown_tables_have_as_many_cells_in_every_row() -> None:
-    lines = markdown(quick_report("f", drawn(400))).splitlines()
+    lines = markdown(quick_report("f", [drawn(400)])).splitlines()
     tables = [line for line in lines if line.startswith("|")]
     assert {line.count("|") for line in tables} == {4, 5, 7}

@@ -56,7 +56,7 @@ class Page(HTMLParser):
 def made(name: str = "labels.csv") -> str:
     rng = np.random.default_rng(4)
     score = rng.random(300)
-    found = quick_report(name, BinCounts.from_rows(score, rng.random(300) < score**2))
+    found = quick_report(name, [BinCounts.from_rows(score, rng.random(300) < score**2)])
     return html_page(found, bins_svg(found.bins))
 
 
@@ -99,7 +99,7 @@ def test_a_hostile_name_stays_text() -> None:
 
 
 def test_a_picture_needs_a_label() -> None:
-    found = quick_report("f", BinCounts.empty())
+    found = quick_report("f", [BinCounts.empty()])
     with pytest.raises(PictureError, match="no bin holds a label"):
         bins_svg(found.bins)
     assert "<svg" not in html_page(found, None)
@@ -128,7 +128,17 @@ def test_one_command_gives_page_markdown_or_json(labels: Path, tmp_path: Path) -
     found = json.loads(CliRunner().invoke(app, ["report", str(labels), "--json"]).stdout)
     assert [one["n"] for one in found["more_labels"]] == [300, 600, 1200, 3000]
     assert found["series"][0]["model"] == str(labels)
-    assert set(found["repair"]) >= {"method", "slope", "gain", "gain_low", "before", "after"}
+    assert set(found["repair"]) >= {"method", "proposed", "tried", "changes", "words"}
+
+
+def test_models_of_one_file_are_pooled_and_counted(tmp_path: Path) -> None:
+    rows = [f"0.{k % 9 + 1},{k % 2},m{k % 3}" for k in range(90)]
+    file = tmp_path / "three.csv"
+    file.write_text("\n".join(["score,label,model", *rows]))
+    said = CliRunner().invoke(app, ["report", str(file), "--markdown"]).stdout
+    assert "The file names 3 models or versions, pooled here" in said
+    assert "| labels " in said
+    assert "| 90 " in said
 
 
 def test_without_an_option_the_text_is_as_ever(labels: Path) -> None:

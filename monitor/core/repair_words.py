@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING
 from monitor.core.wording import amount
 
 if TYPE_CHECKING:
-    from monitor.core.repair_trial import RepairTrial
     from monitor.core.verdicts import Repair
 
 WORTH_APPLYING = 0.75
 """A recalibrator is advised when it leaves at most this part of ECE on held-out labels."""
 
 
-def repair_formula(repair: Repair | RepairTrial) -> str:
+def repair_formula(repair: Repair) -> str:
     """The repair's line in the logit; a temperature by its own name."""
     if repair.method == "temperature" and repair.slope:
         return f"temperature {1 / repair.slope:.3f}, repaired logit = logit(score) / temperature"
