@@ -84,7 +84,10 @@ class ProposeByDefault(TyperGroup):
 
 app = typer.Typer(
     cls=ProposeByDefault,
-    help="Maps that make scores honest: `calmon recalibrate MODEL|FILE` proposes one.",
+    help=(
+        "Maps that make scores honest: `calmon recalibrate MODEL|FILE` proposes one "
+        "(`calmon recalibrate propose --help` lists its options)."
+    ),
     no_args_is_help=True,
 )
 

@@ -1,17 +1,22 @@
 """Repair in words: its formula, and what it did on labels that it was not fitted to.
 
 Guarantees: alert and report say the same of the same repair. Must never: call a repair worth
-applying whose gain was measured on the labels that it was fitted to.
+applying whose gain was measured on the labels that it was fitted to, or let honest be read as
+useful.
 """
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
-from monitor.core.wording import amount
+from monitor.core.claims import POSITIVE
+from monitor.core.usefulness import USELESS_AUROC, Use
+from monitor.core.wording import amount, one_line
 
 if TYPE_CHECKING:
-    from monitor.core.verdicts import Repair
+    from monitor.core.claims import Series
+    from monitor.core.verdicts import Evidence, Repair
 
 WORTH_APPLYING = 0.75
 """A recalibrator is advised when it leaves at most this part of ECE on held-out labels."""
@@ -35,3 +40,26 @@ def held_out_words(repair: Repair) -> str:
         f"On {amount(repair.n_held_out)} held-out labels ECE goes from {repair.ece_before:.3f} "
         f"to {repair.ece_after:.3f}; {kept} ({ranking})"
     )
+
+
+def caveat_words(evidence: Evidence) -> str:
+    """What an honest score would still not do, where that is not known to be enough."""
+    if evidence.ranking is not None and evidence.ranking.use == Use.UNPROVEN:
+        return (
+            " It makes the scores honest; the labels do not show that they tell outcomes apart, "
+            "before or after."
+        )
+    if evidence.repair is not None and abs(evidence.repair.auroc_after - 0.5) < USELESS_AUROC - 0.5:
+        return (
+            " It makes the scores honest, not useful: on these labels they hardly tell outcomes "
+            "apart."
+        )
+    return ""
+
+
+def recalibrate_words(series: Series) -> str:
+    """The command that tries more maps on later labels and writes one."""
+    claim = "" if series.claim == POSITIVE else f" --claim {shlex.quote(series.claim)}"
+    segment = f" --segment {shlex.quote(series.segment)}" if series.segment else ""
+    name = shlex.quote(f"{series.model}@{series.version}")
+    return one_line(f"As a file to apply: calmon recalibrate {name}{claim}{segment}")

@@ -8,13 +8,16 @@ mark up; `messages.py` does that for its receiver.
 from __future__ import annotations
 
 import math
-import shlex
 from typing import TYPE_CHECKING
 
-from monitor.core.claims import POSITIVE
 from monitor.core.estimates import is_useless
-from monitor.core.repair_words import WORTH_APPLYING, held_out_words, repair_formula
-from monitor.core.usefulness import Use
+from monitor.core.repair_words import (
+    WORTH_APPLYING,
+    caveat_words,
+    held_out_words,
+    recalibrate_words,
+    repair_formula,
+)
 from monitor.core.verdicts import Cause, Direction
 from monitor.core.wording import (
     amount,
@@ -22,7 +25,6 @@ from monitor.core.wording import (
     interval,
     model_name,
     moment,
-    one_line,
     probabilities,
     span,
 )
@@ -30,7 +32,6 @@ from monitor.core.wording import (
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from monitor.core.claims import Series
     from monitor.core.verdicts import BinEstimate, Evidence, Metrics, Restart, Verdict
 
 _WORST_SHOWN = 3
@@ -300,7 +301,8 @@ def what_to_do(verdict: Verdict) -> str:
             "look at the model: its scores tell next to nothing apart, and a recalibrator makes "
             f"them honest, not useful. The one fitted: {tried}"
         )
-    return f"apply this recalibrator: {tried}{_not_proven(evidence)} {_as_a_file(verdict.series)}"
+    command = recalibrate_words(verdict.series)
+    return f"apply this recalibrator: {tried}{caveat_words(evidence)} {command}"
 
 
 def _look(evidence: Evidence) -> str:
@@ -333,23 +335,6 @@ def in_short(evidence: Evidence) -> str:
 
 def _is_useless(evidence: Evidence) -> bool:
     return evidence.ranking is not None and is_useless(evidence.ranking)
-
-
-def _not_proven(evidence: Evidence) -> str:
-    if evidence.ranking is None or evidence.ranking.use != Use.UNPROVEN:
-        return ""
-    return (
-        " It makes the scores honest; the labels do not show that they tell outcomes apart, before "
-        "or after."
-    )
-
-
-def _as_a_file(series: Series) -> str:
-    """The command that tries more maps on later labels and writes one."""
-    claim = "" if series.claim == POSITIVE else f" --claim {shlex.quote(series.claim)}"
-    segment = f" --segment {shlex.quote(series.segment)}" if series.segment else ""
-    name = shlex.quote(f"{series.model}@{series.version}")
-    return one_line(f"As a file to apply: calmon recalibrate {name}{claim}{segment}")
 
 
 def over(restart: Restart | None) -> str:

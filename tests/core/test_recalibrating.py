@@ -66,11 +66,11 @@ def test_an_overconfident_model_gets_a_map_that_the_later_labels_confirm() -> No
 
 
 def test_an_honest_model_is_left_alone() -> None:
-    said = [propose(days(20, 200, seed)).map for seed in range(40)]
-    assert sum(map_ is not None for map_ in said) <= 2
+    said = [propose(days(20, 200, seed)).map for seed in range(20)]
+    assert sum(map_ is not None for map_ in said) <= 1
     # A week, and days that differ: what the first days have in common is not taken for the model's.
-    said = [propose(days(6, 300, seed, shock=0.4)).map for seed in range(40)]
-    assert sum(map_ is not None for map_ in said) <= 2
+    said = [propose(days(6, 300, seed, shock=0.4)).map for seed in range(20)]
+    assert sum(map_ is not None for map_ in said) <= 1
     words = proposal_words(propose(days(20, 200, 0)))
     assert words[0].startswith("Nothing is proposed. None of them is shown to help (temperature, ")
     one = proposal_words(propose(days(20, 200, 0), [Method.PLATT]))
@@ -94,7 +94,7 @@ def test_the_interval_of_the_difference_covers_its_mean() -> None:
     map_ = LogitLine(Method.PLATT, 0.7, 0.3)
     found = [
         HeldOut.of(days(10, 300, seed, slope=0.8, shift=0.2, shock=0.3), 0.3).log_loss(map_, 0.95)
-        for seed in range(200)
+        for seed in range(120)
     ]
     truth = float(np.mean([each.difference for each in found]))
     covered = np.mean([each.low <= truth <= each.high for each in found])

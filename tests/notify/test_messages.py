@@ -124,6 +124,12 @@ def test_the_advice_follows_from_the_evidence(changes: dict[str, object], start:
     assert advice(samples.fired(verdict)).startswith(f"What to do: {start}")
 
 
+def test_a_repair_of_scores_that_rank_nothing_is_not_praised() -> None:
+    ranks_nothing = replace(samples.REPAIR, auroc_before=0.508, auroc_after=0.508)
+    said = advice(samples.fired(samples.with_evidence(samples.DRIFTED, repair=ranks_nothing)))
+    assert "It makes the scores honest, not useful: on these labels they hardly tell" in said
+
+
 def test_a_repair_that_turns_the_ranking_round_is_not_called_harmless() -> None:
     turned = replace(samples.REPAIR, slope=-0.5, auroc_before=0.3, auroc_after=0.7)
     said = advice(samples.fired(samples.with_evidence(samples.DRIFTED, repair=turned)))
