@@ -347,8 +347,8 @@ def _standing(state: SeriesState) -> tuple[float | None, int | None]:
 
 def _repair(state: SeriesState) -> Repair | None:
     """A repair fitted on half of the window's cohorts since the change and scored on the rest."""
-    if state.alarm is None:
-        return None
+    if state.alarm is None or level_of(state.series.claim) is not None:
+        return None  # a constant is not repaired by a map of it
     since_s = state.alarm.since_s
     changed = [c.counts for c in state.window if c.start_s >= since_s and c.counts.n_labelled]
     return best_repair(*halves(changed, since_s))

@@ -200,7 +200,7 @@ def _firing(notice: AlertNotice) -> list[_Part]:
         _Part("Worst bins", worst_bins(evidence), ""),
         _Part("Behind it", behind_it(verdict), ""),
         *([_Part("Threshold", evidence.decision.reason)] if evidence.decision else []),
-        _Part("What to do", what_to_do(verdict), in_short(evidence)),
+        _Part("What to do", what_to_do(verdict), in_short(verdict)),
     ]
 
 

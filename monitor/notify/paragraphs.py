@@ -11,6 +11,7 @@ import math
 from typing import TYPE_CHECKING
 
 from monitor.core.estimates import is_useless
+from monitor.core.kinds import covered_words, level_of
 from monitor.core.repair_words import (
     WORTH_APPLYING,
     caveat_words,
@@ -47,6 +48,10 @@ def headline_bin(verdict: Verdict) -> str:
     claimed, observed, was = probabilities(
         shown.mean_score, shown.observed, before.observed if before else math.nan
     )
+    if level_of(verdict.series.claim) is not None:
+        before_words = f" ({was} in the baseline)" if before else ""
+        within = covered_words(verdict.series.claim)
+        return f"Of {name}'s labels {observed} are {within}, {claimed} is promised{before_words}."
     # Of a claim of 3 % nobody says that the model "is right" 8 % of the time.
     comes = "is right" if shown.mean_score >= 0.5 else "it happens"  # noqa: PLR2004
     compared = f" ({was} in the baseline)" if before else ""
@@ -269,6 +274,13 @@ def _beside(evidence: Evidence) -> str:
     return "".join(f" {one}" for one in said)
 
 
+_REFIT = (
+    "look at the data, then fit the quantiles or intervals anew to recent labels, or correct them "
+    "by the newest residuals (conformal prediction: Romano 2019). A map of the level moves none."
+)
+_REFIT_IN_SHORT = "look at the data; then fit the intervals anew to recent labels."
+
+
 def what_to_do(verdict: Verdict) -> str:
     """Advise: look at the traffic or the model, apply the recalibrator, or wait for labels."""
     evidence = verdict.evidence
@@ -285,10 +297,7 @@ def what_to_do(verdict: Verdict) -> str:
             "baseline still holds."
         )
     if evidence.repair is None:
-        return (
-            "wait for labels before recalibrating: there are too few to fit a repair and to test "
-            f"it. Until then {_look(evidence)}."
-        )
+        return _REFIT if level_of(verdict.series.claim) is not None else _wait(evidence)
     tried = f"{repair_formula(evidence.repair)}. {held_out_words(evidence.repair)}."
     if evidence.repair.ece_after > WORTH_APPLYING * evidence.repair.ece_before:
         worse = evidence.repair.ece_after >= evidence.repair.ece_before
@@ -305,20 +314,29 @@ def what_to_do(verdict: Verdict) -> str:
     return f"apply this recalibrator: {tried}{caveat_words(evidence)} {command}"
 
 
+def _wait(evidence: Evidence) -> str:
+    return (
+        "wait for labels before recalibrating: there are too few to fit a repair and to test it. "
+        f"Until then {_look(evidence)}."
+    )
+
+
 def _look(evidence: Evidence) -> str:
     where = " of the worst bins" if evidence.worst_bins else ""
     return f"look at the data: inputs, features and labels{where}"
 
 
-def in_short(evidence: Evidence) -> str:
+def in_short(verdict: Verdict) -> str:
     """The advice in one sentence, for a reader who has just been woken."""
+    evidence = verdict.evidence
     if evidence.direction is Direction.IMPROVED:
         return "nothing is broken; pin a new baseline when it is convenient."
     if evidence.cause is Cause.MIX:
         return "look at the traffic: the model's map is unchanged."
     look = "look at the data of the worst bins" if evidence.worst_bins else "look at the data"
     if evidence.repair is None:
-        return f"{look}; wait for labels before recalibrating."
+        is_level = level_of(verdict.series.claim) is not None
+        return _REFIT_IN_SHORT if is_level else f"{look}; wait for labels before recalibrating."
     before, after = evidence.repair.ece_before, evidence.repair.ece_after
     if after > WORTH_APPLYING * before:
         return f"{look}; recalibrating hardly helps."
