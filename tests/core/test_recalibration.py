@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
@@ -49,6 +49,7 @@ maps = st.one_of(
 
 
 @given(maps, st.dictionaries(st.text(max_size=8), st.floats(allow_nan=False, allow_infinity=False)))
+@settings(deadline=None)
 def test_what_is_written_is_read_back_to_the_bit(
     map_: CalibrationMap, provenance: dict[str, object]
 ) -> None:
@@ -138,12 +139,14 @@ def test_anything_else_is_one_clear_error(content: str | bytes, why: str) -> Non
 
 
 @given(st.text(max_size=200) | st.binary(max_size=200))
+@settings(deadline=None)
 def test_no_input_raises_another_error(content: str | bytes) -> None:
     with pytest.raises(ArtifactError):
         loads(content)
 
 
 @given(st.data())
+@settings(deadline=None)
 def test_a_changed_character_is_refused_or_changes_nothing(data: st.DataObject) -> None:
     written = dumps(recalibrator(PLATT, PROVENANCE))
     at = data.draw(st.integers(0, len(written) - 1))

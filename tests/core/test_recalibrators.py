@@ -189,7 +189,7 @@ def test_excess_log_loss_on_real_streams_is_within_2_percent(method: Method) -> 
     shift=st.floats(-2, 2),
     law=st.tuples(st.floats(-3, 3), st.floats(0.3, 3)),
 )
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 def test_maps_never_fall_and_stay_within_0_and_1(
     method: Method, seed: int, slope: float, shift: float, law: tuple[float, float]
 ) -> None:
@@ -209,7 +209,7 @@ def test_maps_never_fall_and_stay_within_0_and_1(
 
 @pytest.mark.parametrize("method", [Method.TEMPERATURE, Method.PLATT, Method.BETA])
 @given(seed=st.integers(0, 10_000), slope=st.floats(0.3, 3), shift=st.floats(-1, 1))
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 def test_complement_of_scores_and_labels_gives_the_complement(
     method: Method, seed: int, slope: float, shift: float
 ) -> None:
