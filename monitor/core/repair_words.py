@@ -11,7 +11,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from monitor.core.claims import POSITIVE
-from monitor.core.usefulness import USELESS_AUROC, Use
+from monitor.core.usefulness import Use
 from monitor.core.wording import amount, one_line
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 WORTH_APPLYING = 0.75
 """A recalibrator is advised when it leaves at most this part of ECE on held-out labels."""
+HARDLY_RANKS = 0.05
+"""An AUROC nearer to .5 than this, on a few hundred held-out labels, is hardly told from none."""
 
 
 def repair_formula(repair: Repair) -> str:
@@ -49,7 +51,7 @@ def caveat_words(evidence: Evidence) -> str:
             " It makes the scores honest; the labels do not show that they tell outcomes apart, "
             "before or after."
         )
-    if evidence.repair is not None and abs(evidence.repair.auroc_after - 0.5) < USELESS_AUROC - 0.5:
+    if evidence.repair is not None and abs(evidence.repair.auroc_after - 0.5) < HARDLY_RANKS:
         return (
             " It makes the scores honest, not useful: on these labels they hardly tell outcomes "
             "apart."
