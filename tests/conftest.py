@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
 
+# A law is no stopwatch: on a busy machine any example may take long.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 # Laws under many more examples than usual: `make soak-decoder`.
 settings.register_profile(
     "soak", max_examples=int(os.environ.get("SOAK_EXAMPLES", "2000")), deadline=None
