@@ -32,8 +32,8 @@ def print_comparison(console: Console, a: str, b: str, found: Comparison) -> Non
             TITLES[each.metric],
             f"{each.a:.4f}",
             f"{each.b:.4f}",
-            f"{each.difference:.4f}",
-            f"{each.low:.4f} to {each.high:.4f}",
+            f"{each.difference:z.4f}",
+            f"{each.low:z.4f} to {each.high:z.4f}",
             "yes" if each.is_shown else "no",
         )
     console.print(table)

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from monitor.core.comparing import Comparison, Difference
 
 Json = dict[str, object]
+SMALL = 0.01
+"""Size of an interval below which three decimals would be zeros."""
 TITLES = {
     "accuracy": "accuracy",
     "brier": "Brier",
@@ -72,8 +74,10 @@ def _honest(a: str, b: str, found: Comparison) -> str:
     ece, reliability = found.of("ece_debiased"), found.of("reliability")
     if ece is None or reliability is None:  # pragma: no cover  # every comparison has them
         raise AssertionError
-    between = f"(ECE, debiased; difference {_interval(ece)})"
     side = more_honest(found)
+    between = f"(ECE, debiased; difference {_interval(ece)})"
+    if side is not None and not ece.is_shown:
+        between = f"(ECE, debiased); what shows it is Brier's reliability, {_interval(reliability)}"
     if side is None:
         return (
             f"Neither is shown to be the more honest: the probabilities of {a} are off by "
@@ -115,4 +119,6 @@ def _compared(a: str, b: str, found: Comparison) -> str:
 
 
 def _interval(each: Difference) -> str:
-    return f"{each.difference:.3f}, {each.low:.3f} to {each.high:.3f}"
+    places = 3 if max(abs(each.low), abs(each.high)) >= SMALL else 5
+    found = (f"{value:z.{places}f}" for value in (each.difference, each.low, each.high))
+    return "{}, {} to {}".format(*found)

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from monitor.core.bins import BinCounts
 from monitor.core.compare_words import compare_json, compare_words, more_honest
-from monitor.core.comparing import Pairs, compare_paired, compare_unpaired
+from monitor.core.comparing import (
+    Comparison,
+    Difference,
+    Pairs,
+    compare_paired,
+    compare_unpaired,
+)
 from monitor.core.decisions import DecisionPolicy
 from monitor.core.influences import Rows, parts
 from monitor.core.logistic import sigmoid
@@ -92,6 +100,27 @@ def test_models_of_equal_accuracy_and_unequal_honesty_are_told_apart() -> None:
     assert words[0].startswith("first is the more honest")
     assert words[1].startswith("Their accuracy is not shown to differ")
     assert compare_json("first", "second", found)["more_honest"] == "first"
+
+
+def test_the_sentence_quotes_the_interval_that_shows_it() -> None:
+    """Where the interval of ECE holds 0, reliability's decided; no number is printed as -0."""
+    shown = Difference("reliability", 0.001, 0.0046, -0.0036, -0.0066, -0.0006, "")
+    found = Comparison(
+        paired=True,
+        n_a=900,
+        n_b=900,
+        differences=(
+            Difference("ece_debiased", 0.03, 0.07, -0.04, -0.1, 0.008, ""),
+            shown,
+            Difference("accuracy", 0.8, 0.8, -0.0, -0.0, 0.0, ""),
+        ),
+    )
+    honest, accuracy, _ = compare_words("A", "B", found)
+    assert honest.startswith("A is the more honest")
+    assert honest.endswith("what shows it is Brier's reliability, -0.00360, -0.00660 to -0.00060.")
+    assert accuracy.endswith("difference 0.00000, 0.00000 to 0.00000.")
+    surer = replace(found, differences=(replace(found.differences[0], high=-0.01), shown))
+    assert compare_words("A", "B", surer)[0].endswith("difference -0.040, -0.100 to -0.010).")
 
 
 @pytest.mark.parametrize("paired", [True, False])
