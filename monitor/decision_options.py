@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from monitor.config.decision_keys import MOST
 from monitor.core.decisions import DecisionPolicy
 
 if TYPE_CHECKING:
@@ -46,11 +47,11 @@ class Asked:
         """The policy's decision with these options in place of its own.
 
         Without one in the policy the cutoff and both costs are needed; else None. Raises ValueError
-        for costs that are not above 0, and for a cutoff outside the review band.
+        for costs that no policy may state, and for a cutoff outside the review band.
         """
         for cost in (self.cost_false_positive, self.cost_false_negative):
-            if cost is not None and not 0 < cost < float("inf"):
-                message = f"a cost of {cost:g} is no cost; give a number above 0"
+            if cost is not None and not 0 < cost <= MOST:
+                message = f"a cost of {cost:g} is no cost; give a number above 0, at most {MOST:g}"
                 raise ValueError(message)
         if decision is None:
             if None in {self.cutoff, self.cost_false_positive, self.cost_false_negative}:

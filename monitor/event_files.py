@@ -41,6 +41,20 @@ def read_labelled(path: Path) -> Events | ScoredFile:
     return files.scored_of(found) if other is None else _events(*other)
 
 
+def refuse_overwriting(out: Path, *read: Path | None) -> None:
+    """Raises ValueError where the file to write is one of those that were read."""
+    if any(each is not None and _is_same(out, each) for each in read):
+        message = f"{out} is the file that is read; give another one to write"
+        raise ValueError(message)
+
+
+def _is_same(out: Path, read: Path) -> bool:
+    try:
+        return out.samefile(read)
+    except OSError:  # one of them is not there, or no name of a file
+        return False
+
+
 def _events(predicted: PredictionFile, labelled: LabelFile) -> Events:
     if labelled.model is None:  # pragma: no cover  # with_models gives every label a model
         raise AssertionError

@@ -26,7 +26,13 @@ from monitor.core.recalibration import dumps, recalibrator
 from monitor.core.recalibration_effects import APPROVED, REJECTED
 from monitor.core.recalibrators import Method
 from monitor.decision_options import PolicyPath, model_and_version
-from monitor.event_files import is_data_file, read_events, read_labelled, scored_by_day
+from monitor.event_files import (
+    is_data_file,
+    read_events,
+    read_labelled,
+    refuse_overwriting,
+    scored_by_day,
+)
 from monitor.store.engine import connect_once
 from monitor.store.history import HistoryStore
 from monitor.store.migrate import require_current
@@ -137,6 +143,7 @@ def propose(  # noqa: PLR0913  # one parameter an option
         raise typer.Exit(NONE_HELPS)
     artifact = recalibrator(found.map, provenance(series, observed, found, __version__))
     file = Path(file_name(series)) if out is None else out
+    refuse_overwriting(file, Path(what), labels)
     try:
         file.write_text(dumps(artifact), encoding="utf-8")
     except OSError as error:
@@ -260,6 +267,10 @@ def _of_version(found: Mapping[Series, Observed], version: str | None) -> Mappin
     return {series: seen for series, seen in found.items() if version in {None, series.version}}
 
 
+def _named(series: Series) -> str:
+    return f"{series.model}@{series.version}" if series.version else series.model
+
+
 def _only(
     what: str, found: Mapping[Series, Observed], segment: str, claim: str | None
 ) -> tuple[Series, Observed]:
@@ -270,8 +281,7 @@ def _only(
     if len(meant) == 1:
         return meant[0], found[meant[0]]
     there = ", ".join(
-        " ".join(part for part in (f"{s.model}@{s.version}", s.claim, s.segment) if part)
-        for s in sorted(found)
+        " ".join(part for part in (_named(s), s.claim, s.segment) if part) for s in sorted(found)
     )
     if meant:
         message = (

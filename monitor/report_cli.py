@@ -19,7 +19,7 @@ from monitor.core.bins import BinCounts
 from monitor.core.quick_report import quick_report, title
 from monitor.core.recalibration_words import proposal_json
 from monitor.core.verdicts import as_plain
-from monitor.event_files import read_labelled, scored_by_day
+from monitor.event_files import read_labelled, refuse_overwriting, scored_by_day
 from monitor.file_reports import file_report
 from monitor.pictures import bins_svg
 from monitor.report_page import html_page, markdown
@@ -54,6 +54,7 @@ def report(  # noqa: PLR0913  # one parameter an option
         message = "--html and --markdown are for one file with columns score and label"
         raise ValueError(message)
     if page is not None and html is not None:
+        refuse_overwriting(html, predictions)
         _write(html, page)
     if as_json:
         found = file_report(predictions, labels, by_version=by_version)

@@ -62,7 +62,8 @@ def threshold(  # noqa: PLR0913  # one parameter an option
     cost_false_positive: FalsePositive = None,
     cost_false_negative: FalseNegative = None,
     tolerance: Annotated[
-        float | None, typer.Option(min=0, help="Excess over the best cutoff's cost, as a share.")
+        float | None,
+        typer.Option(min=0, max=100, help="Excess over the best cutoff's cost, as a share."),
     ] = None,
     version: Annotated[str | None, typer.Option("--version", help="This version alone.")] = None,
     segment: Annotated[

@@ -156,3 +156,10 @@ def test_a_page_is_of_one_file(labels: Path, option: list[str]) -> None:
 def test_a_page_that_cannot_be_written_is_said(labels: Path, tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["report", str(labels), "--html", str(tmp_path / "no" / "p")])
     assert re.search(r"cannot be written: No such file", str(done.exception))
+
+
+def test_a_page_does_not_overwrite_the_file_that_is_read(labels: Path) -> None:
+    before = labels.read_bytes()
+    done = CliRunner().invoke(app, ["report", str(labels), "--html", str(labels)])
+    assert "is the file that is read; give another one to write" in str(done.exception)
+    assert labels.read_bytes() == before

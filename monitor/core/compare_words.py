@@ -6,6 +6,7 @@ Must never: let honesty alone pass for quality: what else differs is said beside
 
 from __future__ import annotations
 
+from math import isnan
 from typing import TYPE_CHECKING
 
 from monitor.core.verdicts import as_plain
@@ -91,6 +92,8 @@ def _honest(a: str, b: str, found: Comparison) -> str:
 
 
 def _side_by_side(a: str, b: str, each: Difference, title: str, claim: str) -> str:
+    if isnan(each.difference):
+        return f"Their {title} cannot be compared: labels of both classes are needed."
     values = f"{a} {each.a:.3f}, {b} {each.b:.3f}; difference {_interval(each)}"
     if not each.is_shown:
         return f"Their {title} is not shown to differ: {values}."

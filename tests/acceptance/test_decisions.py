@@ -67,6 +67,8 @@ def test_a_file_says_what_its_cutoff_costs(two_files: tuple[Path, Path]) -> None
     assert done.returncode == 1, done.stderr
     [told] = json.loads(done.stdout)["thresholds"]
     assert told["standing"]["too_costly"]
+    done = calmon("threshold", str(file), *COSTS[:-1], "1e308")
+    assert "a cost of 1e+308 is no cost; give a number above 0, at most 1e+12" in done.stderr
     fine = ("--cutoff", "0.5", "--cost-false-positive", "1", "--cost-false-negative", "1")
     assert calmon("threshold", file, *fine).returncode == 0
 

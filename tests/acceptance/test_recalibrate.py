@@ -82,7 +82,7 @@ def test_what_cannot_be_is_said_with_the_mend(tmp_path: Path) -> None:
     file = written(tmp_path / "two.csv", 0.5, models=2)
     done = calmon(str(file))
     assert isinstance(done.exception, ValueError)
-    assert "give --model, --version or --claim; there are: m0@ positive, m1@ positive" in str(
+    assert "give --model, --version or --claim; there are: m0 positive, m1 positive" in str(
         done.exception
     )
     out = tmp_path / "m1.json"
@@ -91,6 +91,10 @@ def test_what_cannot_be_is_said_with_the_mend(tmp_path: Path) -> None:
     good = written(tmp_path / "good.csv", 0.5)
     done = calmon(str(good), "--out", str(tmp_path / "none" / "to.json"))
     assert "to.json cannot be written: No such file or directory" in str(done.exception)
+    before = good.read_bytes()
+    done = calmon(str(good), "--out", str(good))
+    assert "good.csv is the file that is read; give another one" in str(done.exception)
+    assert good.read_bytes() == before
     few = tmp_path / "few.csv"
     few.write_text("score,label\n0.5,1\n0.4,0\n")
     done = calmon(str(few))

@@ -204,4 +204,5 @@ def test_rows_of_one_class_decide_no_auroc_and_break_nothing() -> None:
     auroc = found.of("auroc")
     assert auroc is not None
     assert np.isnan(auroc.difference)
-    assert compare_words("A", "B", found)
+    words = compare_words("A", "B", found)
+    assert "Their AUROC cannot be compared: labels of both classes are needed." in words

@@ -125,6 +125,11 @@ def isotonic(score: list[Any], probability: list[Any]) -> str:
             "JSON compliant",
             id="beyond doubles",
         ),
+        pytest.param(
+            signed(parameters={"slope": 10**400, "intercept": 0.0}),
+            "too large",
+            id="an integer beyond doubles",
+        ),
         pytest.param(isotonic([0.1, 0.2], [0.5, 0.4]), "never fall", id="falling steps"),
         pytest.param(isotonic([0.2, 0.1], [0.4, 0.5]), "must rise", id="scores out of order"),
         pytest.param(isotonic([0.1, 0.2], [0.5, 1.5]), "within 0 and 1", id="above 1"),
