@@ -290,7 +290,9 @@ def _changes(path: Path | None) -> Sequence[ChangeEvent]:
 
 
 def _stop(message: str, code: int = 2) -> NoReturn:
-    typer.echo(f"calmon: {message}", err=True)
+    # A damaged file's bytes stand in some messages, and must not steer a terminal.
+    seen = "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in message)
+    typer.echo(f"calmon: {seen}", err=True)
     sys.exit(code)
 
 

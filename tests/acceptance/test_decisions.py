@@ -58,6 +58,14 @@ def test_two_files_with_the_same_ids_are_compared_in_pairs(two_files: tuple[Path
     assert "Decisions cost less" in " ".join(said) or "not shown to differ" in " ".join(said)
 
 
+def test_what_a_file_holds_does_not_steer_the_terminal(tmp_path: Path) -> None:
+    file = tmp_path / "odd.csv"
+    file.write_text("score,label\n0.5,1,\x1b[31m\n")
+    done = calmon("threshold", str(file), *COSTS)
+    assert done.returncode == 2
+    assert done.stderr.endswith("0.5,1,\\x1b[31m\n")
+
+
 def test_a_file_says_what_its_cutoff_costs(two_files: tuple[Path, Path]) -> None:
     file = str(two_files[0])
     done = calmon("threshold", file)
