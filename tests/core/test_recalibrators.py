@@ -111,12 +111,21 @@ def test_fits_are_those_of_scikit_learn_and_betacal(
         assert ours(seen) == pytest.approx(beta.predict(clipped(seen)[:, None]), abs=3e-3)
 
 
-def test_isotonic_is_scikit_learns_where_each_score_has_its_own_micro_bin() -> None:
+def knots(score: Array, outcome: Array) -> Isotonic:
+    found = fitted(Method.ISOTONIC, score, outcome)
+    assert isinstance(found, Isotonic)
+    return found
+
+
+def test_isotonic_has_scikit_learns_rates_where_each_score_has_its_own_micro_bin() -> None:
     rng = np.random.default_rng(3)
     score = rng.integers(1, 60, 4000) / 60 - 0.005
     outcome = rng.random(4000) < score**2
-    ours = fitted(Method.ISOTONIC, score, outcome)
-    assert ours(GRID) == pytest.approx(raw_isotonic(score, outcome)(GRID), abs=1e-8)
+    ours, theirs = knots(score, outcome), raw_isotonic(score, outcome)
+    at = np.array(ours.score)
+    assert ours.probability == pytest.approx(theirs(at), abs=1e-8)
+    assert set(np.round(ours.probability, 8)) == set(np.round(theirs(score), 8))
+    assert (np.diff(ours.probability) > 0).all()
 
 
 @pytest.mark.parametrize(("law", "slope", "shift"), WORLDS)
@@ -124,9 +133,9 @@ def test_isotonic_is_near_scikit_learns_on_any_scores(
     law: tuple[float, float], slope: float, shift: float
 ) -> None:
     score, outcome = drawn(20_000, 2, law, slope, shift)
-    ours, theirs = fitted(Method.ISOTONIC, score, outcome), raw_isotonic(score, outcome)
-    # Where steps end differs by up to a micro-bin; between them, both are the same rates.
-    assert np.abs(ours(score) - theirs(score)).mean() < 0.006
+    ours, theirs = knots(score, outcome), raw_isotonic(score, outcome)
+    # Where steps end differs by up to a micro-bin; within them, lines run about the same rates.
+    assert np.abs(ours(score) - theirs(score)).mean() < 0.01
 
 
 def excess(map_: Map, score: Array, truth: Array) -> float:
@@ -176,9 +185,9 @@ def test_excess_log_loss_on_real_streams_is_within_2_percent(method: Method) -> 
             for model in models
         ]
     )
-    if method is not Method.ISOTONIC:
-        assert (found[:, 0] <= 1.02 * found[:, 1]).all()
-    # Steps fit some small streams' noise by chance; over all streams they do not.
+    within = found[:, 0] <= 1.02 * found[:, 1]
+    # Isotonic follows noise; of qa-endpoint, whose model changes halfway, the rows' does so less.
+    assert within.sum() >= len(within) - (method is Method.ISOTONIC)
     assert found[:, 0].sum() <= 1.02 * found[:, 1].sum()
 
 
