@@ -199,7 +199,8 @@ class Decoding:
             if refused is None:
                 numeric.append(i)
             else:
-                dead.append(dead_letter(records[i], refused))
+                untimely = refused_time(events[i].ts, self._latest_ms(records[i]))
+                dead.append(dead_letter(records[i], untimely or refused))
         return numeric
 
     def _answers(

@@ -67,7 +67,7 @@ class OtherKinds:
             claims = self._book.claims.get(number)
             if claims is None:
                 refusal = refusals.get(number) or other_kind(name, BINARY)
-                dead.extend(dead_letter(record, refusal) for record, _ in mine)
+                dead.extend(dead_letter(r, self._untimely(r, e) or refusal) for r, e in mine)
             else:
                 readable, values = self._readable(mine, name, claims, dead)
                 made = list(claims_made(claims, values))
@@ -86,7 +86,7 @@ class OtherKinds:
         label: list[float] = []
         for i, (record, event) in enumerate(given):
             found = label_number(event, self._book.claims[int(model[i])])
-            found = refused_time(event.ts, self._latest_ms(record)) or found
+            found = self._untimely(record, event) or found
             if isinstance(found, Refusal):
                 dead.append(dead_letter(record, found))
             else:
@@ -110,6 +110,12 @@ class OtherKinds:
             for each in self._book.claims[number].salts
         ]
 
+    def _untimely(
+        self, record: Record, event: PredictionOfAnyKind | LabelEvent | LabelOfAnyKind
+    ) -> Refusal | None:
+        """Of several faults the time's is told first, as where records are decoded singly."""
+        return refused_time(event.ts, self._latest_ms(record))
+
     def _readable(
         self,
         mine: Sequence[tuple[Record, PredictionOfAnyKind]],
@@ -124,7 +130,7 @@ class OtherKinds:
             found = numbers_stated(event, claims)
             if found is None:
                 found = other_kind(model, claims)
-            found = refused_time(event.ts, self._latest_ms(record)) or found
+            found = self._untimely(record, event) or found
             if isinstance(found, Refusal):
                 dead.append(dead_letter(record, found))
             else:

@@ -280,6 +280,21 @@ def test_of_any_batch_every_message_is_an_event_or_a_dead_letter(
     assert whole.labels.key.tolist() == [k for one in single for k in one.labels.key]
 
 
+@pytest.mark.parametrize("bad", [b"x", b"{}"])
+def test_of_two_faults_the_same_one_is_told_whatever_stands_beside(
+    engine: Engine, bad: bytes
+) -> None:
+    """Published before its own time, and of another kind than its model: both are true."""
+    stated = {"probs": {"a": 0.25, "b": 0.75}}
+    other = {k: v for k, v in json.loads(prediction(1)).items() if k != "score"} | stated
+    text = LABEL | {"label": "a"}
+    early, late = record(json.dumps(other).encode(), 0, 0), record(json.dumps(text).encode(), 0, 0)
+    decoder = decoding(engine)
+    for beside in ([], [record(bad)]):
+        found = decoder.decode([*beside, early], [*beside, late], []).dead_letters
+        assert [each.reason for each in found if each.value != bad] == ["future_time"] * 2
+
+
 @pytest.mark.parametrize("first", ["other", "m\x00"])
 def test_the_first_message_of_all_may_be_refused(engine: Engine, first: str) -> None:
     """It stopped ingest for ever: nothing was known yet, not even one series."""
