@@ -213,7 +213,7 @@ def _title(verdict: Verdict) -> alt.Title:
     evidence = verdict.evidence
     said = direction_words(evidence.direction)
     if verdict.status is Status.OK:
-        said = "is as honest as in its baseline"
+        said = "is not shown to differ from its baseline"
     window = f"{day(verdict.window_start_at)} to {day(verdict.window_end_at)}"
     labels = amount(sum(one.n for one in evidence.bins))
     lines = [

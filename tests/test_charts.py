@@ -96,7 +96,7 @@ def test_the_picture_says_who_what_how_much_and_on_what() -> None:
 
 
 def test_a_resolved_picture_says_so_and_a_missing_baseline_is_not_named() -> None:
-    assert "fraud v7 is as honest as in its baseline" in words(samples.OK)
+    assert "fraud v7 is not shown to differ from its baseline" in words(samples.OK)
     said = words(NO_BASELINE)
     assert "in the baseline unknown" in said
     assert "| baseline |" not in said

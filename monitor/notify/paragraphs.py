@@ -358,7 +358,7 @@ def _is_useless(evidence: Evidence) -> bool:
 def over(restart: Restart | None) -> str:
     """How an episode ended: the title's words after the name."""
     if restart is None:
-        return "is as honest as in its baseline again"
+        return "is no longer shown to differ from its baseline"
     return "begins again with a new baseline"
 
 

@@ -75,7 +75,7 @@ Runbook: https://runbooks.example.com/fraud?tab=drift&v=7
 warning · evidence evaluation 4711 · group 60d488dd25347715fdc385f21723a0b6"""  # noqa: RUF001  # the times sign
 
 RESOLVED = """\
-Resolved: fraud v7 is as honest as in its baseline again
+Resolved: fraud v7 is no longer shown to differ from its baseline
 Size: ECE 0.024 (0.018 to 0.032) now, 0.023 (0.017 to 0.030) in the baseline \
 (debiased, with 95% intervals).
 Fired: 14 Mar 2026, 00:00 UTC to 20 Mar 2026, 00:00 UTC: 6 days
@@ -429,7 +429,7 @@ def test_what_the_channel_leaves_out_stands_in_the_thread() -> None:
         (["firing"], "Calibration drift: fraud v7 is overconfident"),
         (["recovering"], "Recovering: fraud v7"),
         (["no_data"], "No labels to judge by: fraud v7"),
-        (["resolved"], "Resolved: fraud v7 is as honest as in its baseline again"),
+        (["resolved"], "Resolved: fraud v7 is no longer shown to differ from its baseline"),
         (["firing", "resolved"], "Calibration drift: fraud v7 overall and in 1 segment"),
         (["recovering", "no_data", "resolved"], "No labels to judge by: fraud v7 overall and in 2"),
         (["recovering", "resolved"], "Recovering: fraud v7 overall and in 1 segment"),
