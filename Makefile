@@ -35,7 +35,7 @@ test: $(INSTALLED) ## Run the tests; real servers take part where they are insta
 
 replays: $(INSTALLED) ## Alerts that whole real streams send to Slack, as text and pictures in REPLAYS (replays)
 	CALMON_REPLAYS=$${REPLAYS:-replays} $(BIN)/python -m pytest -q -k told_day_by_day \
-		tests/acceptance/test_real_backtests.py tests/test_flights.py $(ARGS)
+		tests/acceptance/test_real_backtests.py tests/demo/test_flights.py $(ARGS)
 
 check: $(INSTALLED) ## Lint, format, types, import rules
 	$(BIN)/ruff check .

@@ -6,16 +6,16 @@ needs before it does; the rest takes a second or more.
 
 import sys
 
-from monitor.signals import end_at_once
+from monitor.daemon.signals import end_at_once
 
 
 def main() -> None:
     """Entry point of the console script."""
     if sys.argv[1:2] == ["run"]:
         end_at_once()
-    from monitor import cli  # noqa: PLC0415  # see above
+    from monitor.cli import root  # noqa: PLC0415  # see above
 
-    cli.main()
+    root.main()
 
 
 if __name__ == "__main__":

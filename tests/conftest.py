@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
-from monitor.embedded import MockKafka, embedded_postgres, postgres_server
+from monitor.demo.embedded import MockKafka, embedded_postgres, postgres_server
 from monitor.store.engine import connect
 from tests.notify import slack_stub
 from tests.notify.receivers import Alertmanager, PagerDuty, Webhook, serving

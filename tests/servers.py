@@ -27,9 +27,9 @@ from kafka.errors import KafkaError
 from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.pool import NullPool
 
-from monitor.embedded import KafkaServer
+from monitor.demo.embedded import KafkaServer
+from monitor.demo.tied import spawn_tied, stop
 from monitor.store import migrate
-from monitor.tied import spawn_tied, stop
 
 CHECKOUT = Path(__file__).parents[1]
 KAFKA_JARS = CHECKOUT / ".cache" / "kafka-jars"

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import yaml
 
-from monitor import health
 from monitor.core.tallies import NO_SERIES, Tally, TallyKind
+from monitor.daemon import health
+from monitor.daemon.observability import OUTCOMES, Metrics
 from monitor.ingest.dead_letter_log import FULL
 from monitor.ingest.observed import Committed
-from monitor.observability import OUTCOMES, Metrics
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,7 +13,7 @@ from contextlib import chdir, redirect_stderr, redirect_stdout
 from typing import TYPE_CHECKING
 from unittest.mock import patch
 
-from monitor import cli
+from monitor.cli import root
 from tests.servers import CHECKOUT
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def typed(*words: str, environment: Mapping[str, str]) -> subprocess.CompletedPr
         redirect_stderr(err),
     ):
         try:
-            cli.main()
+            root.main()
         except SystemExit as ended:
             code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     return subprocess.CompletedProcess(words, code, out.getvalue(), err.getvalue())

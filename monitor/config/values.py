@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from monitor.addresses import parse_address
+from monitor.config.addresses import parse_address
 from monitor.config.problems import shown
 from monitor.config.times import parse_moment, parse_span, span_text
 from monitor.core.budget import Budget

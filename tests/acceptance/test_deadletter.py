@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from sqlalchemy import insert, text
 
-from monitor import cli
+from monitor.cli import root
 from monitor.ingest.formats import MAX_BYTES
 from monitor.ingest.replay import producer
 from monitor.store import tables
@@ -182,7 +182,7 @@ def test_what_cannot_be_done_is_one_line_with_the_mend(
     monkeypatch.setenv("CALMON_DATABASE_URL", engine.url.render_as_string(hide_password=False))
     monkeypatch.setattr(sys, "argv", ["calmon", "deadletter", *words])
     with pytest.raises(SystemExit) as stopped:
-        cli.main()
+        root.main()
     printed = capsys.readouterr()
     assert (stopped.value.code, printed.out) == (2, "")
     assert expected in printed.err

@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from monitor.cli import app
+from monitor.cli.event_files import read_events
+from monitor.cli.file_reports import file_report
+from monitor.cli.root import app
 from monitor.core.claim_tables import claim_tables
 from monitor.core.class_temperature import MOST_ROWS
 from monitor.core.kinds import ClaimSet
 from monitor.core.policies import Policy
 from monitor.core.verdicts import Direction
-from monitor.event_files import read_events
-from monitor.file_reports import file_report
 from monitor.watch import backtest as backtests
 from monitor.watch.backtest import Events
 from monitor.watch.corroboration import agreement_words, agreements

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-from monitor.cli import app
+from monitor.cli.root import app
 from monitor.core.logistic import logit, sigmoid
 from monitor.core.recalibration import load
 

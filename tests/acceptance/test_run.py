@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from sqlalchemy import text
 
+from monitor.cli.event_files import read_events
 from monitor.core.policies import Policy
-from monitor.event_files import read_events
 from monitor.store.panes import PaneStore
 from monitor.watch.backtest import backtest, count, messages
 from tests.acceptance.product import (

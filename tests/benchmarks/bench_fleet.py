@@ -28,8 +28,8 @@ from monitor.core.budget import Budget
 from monitor.core.fleet import Fleet
 from monitor.core.panes import Cells, cell_key
 from monitor.core.policies import FirstLabels, Policy
-from monitor.embedded import embedded_postgres
-from monitor.memory import tune_memory
+from monitor.daemon.memory import tune_memory
+from monitor.demo.embedded import embedded_postgres
 from monitor.store.engine import connect
 from monitor.store.history import HistoryStore
 from monitor.store.migrate import upgrade

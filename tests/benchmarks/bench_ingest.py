@@ -17,7 +17,7 @@ import time
 
 import pytest
 
-from monitor.embedded import MockKafka
+from monitor.demo.embedded import MockKafka
 from tests.benchmarks.ingest.arena import Arena
 from tests.benchmarks.ingest.machines import durable_databases, kafka
 from tests.benchmarks.ingest.report import Results, profile_lines, write_between_marks

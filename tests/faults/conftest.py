@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from monitor.embedded import postgres_server, wheel_postgres
+from monitor.demo.embedded import postgres_server, wheel_postgres
 from tests.servers import OwnPostgres
 
 if TYPE_CHECKING:

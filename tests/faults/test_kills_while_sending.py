@@ -24,7 +24,7 @@ import pytest
 
 from monitor.core.claims import Series
 from monitor.core.verdicts import Status
-from monitor.http import SLACK_PATH
+from monitor.daemon.http import SLACK_PATH
 from monitor.notify.messages import ACK
 from tests.faults.fleet import PATIENCE
 from tests.notify.sending import send, take_presses

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kafka import KafkaConsumer, TopicPartition
 
-from monitor.embedded import KafkaServer, embedded_kafka
+from monitor.demo.embedded import KafkaServer, embedded_kafka
 from monitor.ingest.faults import PublishError
 from monitor.ingest.files import LabelFile, PredictionFile
 from monitor.ingest.formats import (

@@ -11,11 +11,11 @@ from urllib.parse import urlencode
 
 import pytest
 
-from monitor.answering import recorder
 from monitor.core.claims import Series
 from monitor.core.episodes import AlertKind
 from monitor.core.notices import Attempt, AttemptOutcome
 from monitor.core.verdicts import Status
+from monitor.daemon.answering import recorder
 from monitor.notify.dispatch import deliver
 from monitor.notify.inbox import Inbox
 from monitor.notify.slack import SlackSender

@@ -20,7 +20,7 @@ from sqlalchemy import create_engine, inspect, make_url, text
 from sqlalchemy.exc import OperationalError, ProgrammingError
 from sqlalchemy.pool import NullPool
 
-from monitor.embedded import (
+from monitor.demo.embedded import (
     MOCK_PARTITION_BYTES,
     EmbeddedServerError,
     MockKafka,
@@ -59,7 +59,7 @@ producer.close()
 HOLD_POSTGRES = """
 import time
 from pathlib import Path
-from monitor.embedded import embedded_postgres
+from monitor.demo.embedded import embedded_postgres
 from sqlalchemy import make_url
 with embedded_postgres() as url:
     private = Path(make_url(url).query["host"])

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from monitor.core.claims import Series
 from monitor.core.verdicts import Status
-from monitor.leading import Watch, scheduled
+from monitor.daemon.leading import Watch, scheduled
+from monitor.daemon.observability import Metrics
 from monitor.notify.slack import SlackSender
-from monitor.observability import Metrics
 from monitor.store.history import HistoryStore
 from monitor.store.outbox import OutboxStore
 from monitor.store.panes import PaneStore

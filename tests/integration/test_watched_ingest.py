@@ -13,14 +13,14 @@ from urllib.error import HTTPError
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from monitor.addresses import Address
+from monitor.config.addresses import Address
 from monitor.core.policies import Policy
-from monitor.health import Facts, Health, livez, readyz
-from monitor.http import HttpServer, application
+from monitor.daemon.health import Facts, Health, livez, readyz
+from monitor.daemon.http import HttpServer, application
+from monitor.daemon.observability import Metrics
 from monitor.ingest.consumer import open_consumer
 from monitor.ingest.series_book import SeriesBook
 from monitor.ingest.worker import Worker, WorkerSettings
-from monitor.observability import Metrics
 from monitor.store.ingest import IngestStore
 from monitor.store.reachable import Reachable
 from tests.pipeline import Pipeline

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry
 
-from monitor.addresses import Address
-from monitor.answering import recorder
-from monitor.health import Health
-from monitor.http import HttpServer, application
+from monitor.config.addresses import Address
+from monitor.daemon.answering import recorder
+from monitor.daemon.health import Health
+from monitor.daemon.http import HttpServer, application
 from monitor.notify.dispatch import deliver
 from monitor.notify.inbox import Inbox
 from monitor.notify.pagerduty import PagerDutySender

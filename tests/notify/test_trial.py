@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
 
-from monitor import cli
+from monitor.cli import root
 from monitor.notify.slack import SlackSender
 from tests.notify.receivers import KEY, SECRET, Alertmanager, PagerDuty, Webhook
 from tests.notify.slack_stub import CHANNEL, TOKEN, Fault, FaultKind, SlackStub
@@ -43,7 +43,7 @@ def alert_test(  # noqa: PLR0913, PLR0917  # four receivers, and pytest's own
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> Run:
-    monkeypatch.setattr("monitor.receivers.SlackSender", partial(SlackSender, apart_s=0))
+    monkeypatch.setattr("monitor.daemon.receivers.SlackSender", partial(SlackSender, apart_s=0))
 
     def run(*options: str, **more: str) -> tuple[int, str, str]:
         addresses = {"pager": pagerduty.url, "am": alertmanager.url, "hook": webhook.url}
@@ -60,7 +60,7 @@ def alert_test(  # noqa: PLR0913, PLR0917  # four receivers, and pytest's own
         monkeypatch.setattr(os, "environ", environment)
         monkeypatch.setattr(sys, "argv", ["calmon", "alert-test", *options])
         with pytest.raises(SystemExit) as ended:
-            cli.main()
+            root.main()
         printed = capsys.readouterr()
         return int(ended.value.code or 0), printed.out, printed.err
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from typer.testing import CliRunner, Result
 
-from monitor.cli import app
+from monitor.cli.root import app
 from monitor.core.events import ChangeEvent, ChangeKind
 from monitor.core.logistic import logit, sigmoid
 from monitor.core.policies import FirstLabels, Policy

@@ -163,7 +163,7 @@ DAYS_ON_REAL = tuple(
     for suffix, told in (("", ""), (ours.ALARM, ", shift > .02"))
     for name, mode in MODES.items()
 )
-PRODUCT = Contestant("calmon backtest", backtest, (__name__, "monitor.cli"), OURS)
+PRODUCT = Contestant("calmon backtest", backtest, (__name__, "monitor.cli.root"), OURS)
 RESTARTED = tuple(
     Contestant(
         name,

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from monitor.embedded import MockKafka
+from monitor.demo.embedded import MockKafka
 from tests.benchmarks.ingest.contest import GIVE_UP_S, Task
 from tests.benchmarks.ingest.machines import MOCK_PARTITIONS, REAL_PARTITIONS
 from tests.benchmarks.ingest.workloads import Published, Workload, publish

@@ -6,9 +6,9 @@ batch is dropped at once.
 
 from __future__ import annotations
 
+from monitor.daemon.memory import tune_memory
 from monitor.ingest.consumer import open_consumer, require_topics
 from monitor.ingest.formats import decode_labels, decode_predictions
-from monitor.memory import tune_memory
 from tests.benchmarks.ingest.contest import BATCH_EVENTS, Stopwatch, Task, answer
 
 

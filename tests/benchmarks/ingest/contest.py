@@ -22,8 +22,8 @@ GIVE_UP_S = 900
 class Task:
     """What to read, and where to put it.
 
-    api_version: as in monitor.embedded.KafkaServer; label_horizon_s and segments: of every model's
-    policy; n_events: messages in both topics together; state_dir: a directory to use up.
+    api_version: as in monitor.demo.embedded.KafkaServer; label_horizon_s and segments: of every
+    model's policy; n_events: messages in both topics together; state_dir: a directory to use up.
     """
 
     bootstrap: str

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from monitor.embedded import MockKafka, postgres_server, wheel_postgres
+from monitor.demo.embedded import MockKafka, postgres_server, wheel_postgres
 from tests.servers import Databases, RealKafka, kafka_jars
 
 if TYPE_CHECKING:

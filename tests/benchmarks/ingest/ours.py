@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 from monitor.core.bins import SUMS
 from monitor.core.policies import Policy
+from monitor.daemon.memory import tune_memory
 from monitor.ingest.consumer import open_consumer
 from monitor.ingest.series_book import SeriesBook
 from monitor.ingest.shard_state import Topics
 from monitor.ingest.worker import Worker, WorkerSettings
-from monitor.memory import tune_memory
 from monitor.store.engine import connect
 from monitor.store.ingest import IngestStore
 from monitor.store.panes import PaneStore

@@ -21,10 +21,10 @@ from sqlalchemy import text
 
 from monitor.core.events import LabelColumns, PredictionColumns
 from monitor.core.policies import Policy
+from monitor.daemon.memory import tune_memory
 from monitor.ingest.decoding import Decoded, Decoding
 from monitor.ingest.series_book import SeriesBook
 from monitor.ingest.shard_state import ShardState, Topics
-from monitor.memory import tune_memory
 from monitor.store.engine import connect
 from monitor.store.ingest import Batch, IngestStore
 from tests.benchmarks.ingest.contest import BATCH_EVENTS, Task, answer

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from quixstreams import Application  # type: ignore[import-not-found]  # see rival_environment
 
-from monitor.memory import tune_memory
+from monitor.daemon.memory import tune_memory
 from tests.benchmarks.ingest.contest import Stopwatch, Task, answer
 
 if TYPE_CHECKING:

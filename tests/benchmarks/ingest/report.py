@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from monitor.memory import GC_THRESHOLDS
+from monitor.daemon.memory import GC_THRESHOLDS
 from tests.benchmarks.ingest.contest import BATCH_EVENTS
 from tests.benchmarks.ingest.workloads import WORKLOADS
 

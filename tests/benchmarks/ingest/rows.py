@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import psycopg
 from sqlalchemy import make_url
 
+from monitor.daemon.memory import tune_memory
 from monitor.ingest.consumer import open_consumer, require_topics
 from monitor.ingest.formats import decode_labels, decode_predictions, epoch_ms
-from monitor.memory import tune_memory
 from tests.benchmarks.ingest.contest import BATCH_EVENTS, Stopwatch, Task, answer
 
 if TYPE_CHECKING:

@@ -1,0 +1,110 @@
+"""`calmon report`: what files of predictions and labels say, without a configuration or a server.
+
+Must never: change anything but the page it is told to write, or hold logic of its own.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from itertools import chain
+from pathlib import Path  # noqa: TC003  # typer reads it at run time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from monitor.cli.event_files import read_labelled, refuse_overwriting, scored_by_day
+from monitor.cli.file_reports import file_report
+from monitor.core.bins import BinCounts
+from monitor.core.quick_report import quick_report, title
+from monitor.core.recalibration_words import proposal_json
+from monitor.core.verdicts import as_plain
+from monitor.pictures import bins_svg
+from monitor.printing import status as printing
+from monitor.printing.report_page import html_page, markdown
+from monitor.watch.backtest import Events
+from monitor.watch.corroboration import agreement_words
+from monitor.watch.temperatures import temperature_words
+
+if TYPE_CHECKING:
+    from monitor.cli.file_reports import FileReport
+    from monitor.core.quick_report import QuickReport
+
+
+def report(  # noqa: PLR0913  # one parameter an option
+    predictions: Annotated[Path, typer.Argument(help="Predictions, or one file with labels.")],
+    labels: Annotated[Path | None, typer.Argument(help="Labels.")] = None,
+    *,
+    html: Annotated[
+        Path | None, typer.Option(help="Write a page on one file of scores and labels.")
+    ] = None,
+    as_markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print that page as markdown, without its picture.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    by_version: Annotated[bool, typer.Option("--by-version", help="A report a version.")] = False,
+) -> None:
+    """Print the reliability table and the metrics of files, and what their labels' delays say."""
+    page = None
+    if html is not None or as_markdown or (as_json and labels is None):
+        page = _of_scores(predictions, labels)
+    # Of other kinds the tables are markdown as they are; a page is of scores alone.
+    if page is None and (html is not None or (as_markdown and labels is not None)):
+        message = "--html and --markdown are for one file with columns score and label"
+        raise ValueError(message)
+    if page is not None and html is not None:
+        refuse_overwriting(html, predictions)
+        _write(html, page)
+    if as_json:
+        found = file_report(predictions, labels, by_version=by_version)
+        typer.echo(json.dumps(_as_json(found) | _further(page)))
+    elif page is None:
+        found = file_report(predictions, labels, by_version=by_version)
+        printing.print_reports(Console(), found.series)
+        printing.print_lines(Console(), map(temperature_words, found.temperatures))
+        printing.print_lines(
+            Console(), (f"{one.model}: {agreement_words(one)}" for one in found.agreements)
+        )
+        printing.print_advice(Console(), found.advice)
+    elif as_markdown:
+        typer.echo(markdown(page))
+
+
+def _as_json(found: FileReport) -> dict[str, object]:
+    return {
+        "series": found.series,
+        "labels": printing.advice_json(found.advice),
+        "corroboration": [asdict(agreement) for agreement in found.agreements],
+        "temperatures": [{"model": one.model} | asdict(one.found) for one in found.temperatures],
+    }
+
+
+def _of_scores(file: Path, labels: Path | None) -> QuickReport | None:
+    """Report of one file of scores and labels; None for other files."""
+    if labels is not None:
+        return None
+    scored = read_labelled(file)
+    if isinstance(scored, Events):
+        return None
+    there = [each.cohorts for each in scored_by_day(scored).values()]
+    cohorts = there[0] if len(there) == 1 else [sum(chain.from_iterable(there), BinCounts.empty())]
+    # A page is passed on: where the file lies on this machine is nobody else's business.
+    return quick_report(file.name, cohorts, len(there))
+
+
+def _further(page: QuickReport | None) -> dict[str, object]:
+    if page is None:
+        return {}
+    repair = None if page.proposal is None else proposal_json(page.proposal)
+    return {"repair": repair, "more_labels": [as_plain(one) for one in page.more]}
+
+
+def _write(path: Path, page: QuickReport) -> None:
+    svg = bins_svg(page.bins) if page.report["n"] else None
+    try:
+        path.write_text(html_page(page, svg), encoding="utf-8")
+    except OSError as error:
+        message = f"{path} cannot be written: {error.strerror}"
+        raise ValueError(message) from error
+    typer.echo(f"{title(page)}: {path}", err=True)

@@ -1,0 +1,1 @@
+"""The process that runs: the worker and the watcher, its pages, its metrics and its end."""

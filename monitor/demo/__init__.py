@@ -1,0 +1,1 @@
+"""The demo's flights and servers; tests start the same servers."""

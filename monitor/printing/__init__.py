@@ -1,0 +1,1 @@
+"""What commands print for people, and the same as JSON; nothing is computed here."""
