@@ -1,1 +1,1 @@
-"""The commands, one module each; the root alone knows them all."""
+"""The commands, one module each: they read the configuration once and hand on plain arguments."""

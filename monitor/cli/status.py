@@ -1,0 +1,64 @@
+"""`calmon status`: every model's state, and of one model all that is known now.
+
+Must never: change anything.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from monitor.cli.options import AsJson, ConfigPath
+from monitor.config import load
+from monitor.config.asked import database_url
+from monitor.printing import status as printing
+from monitor.store.engine import connect_once
+from monitor.store.history import HistoryStore
+from monitor.store.migrate import require_current
+from monitor.store.panes import PaneStore
+from monitor.watch.advice import stored_advices
+from monitor.watch.schedule import stored_due
+from monitor.watch.stored_reports import stored_reports
+
+if TYPE_CHECKING:
+    from monitor.core.delay_advice import LabelAdvice
+    from monitor.core.reports import SeriesReport
+
+
+def status(
+    model: Annotated[
+        str | None, typer.Argument(help="One model, with its labels' delays and a fresh view.")
+    ] = None,
+    config_path: ConfigPath = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print every model's state."""
+    settings = load(config_path, os.environ)
+    url = database_url(settings)
+    require_current(url)
+    engine = connect_once(url, name="calmon status")
+    panes = PaneStore(engine)
+    history = HistoryStore(engine)
+    found = printing.status_json(history, panes, model)
+    schedule = stored_due(
+        history, panes, model, lambda m: settings.policy_for(m) or settings.defaults
+    )
+    found["due"] = [each.as_json() for each in schedule]
+    advice: list[LabelAdvice] = []
+    reports: list[SeriesReport] = []
+    if model is not None:
+        reports = stored_reports(panes, model)
+        found["claims"] = reports
+        advice = stored_advices(panes, model, settings.policy_for(model) or settings.defaults)
+        found["label_delays"] = printing.advice_json(advice)
+    if as_json:
+        typer.echo(json.dumps(found))
+    else:
+        printing.print_status(Console(), found)
+        printing.print_due(Console(), schedule)
+        printing.print_claims(Console(), reports)
+        printing.print_advice(Console(), advice)
