@@ -17,7 +17,7 @@ from monitor.cli.event_files import read_events
 from monitor.cli.options import AsJson, Labels, Predictions
 from monitor.config import load
 from monitor.core.policies import Policy
-from monitor.printing import status as printing
+from monitor.printing.backtest import print_backtest
 from monitor.watch import backtest as backtests
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def backtest(  # noqa: PLR0913  # one parameter an option
         shown = {"series": reports, "alerts": [alert.as_json() for alert in alerts]}
         typer.echo(json.dumps(shown))
     else:
-        printing.print_backtest(Console(), reports, given, alerts)
+        print_backtest(Console(), reports, given, alerts)
 
 
 def _policies(path: Path | None) -> tuple[Callable[[str], Policy], Fleet | None]:

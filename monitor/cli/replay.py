@@ -13,7 +13,7 @@ import typer
 
 from monitor.cli.options import AsJson, ConfigPath, Labels, Predictions
 from monitor.config import load
-from monitor.printing import status as printing
+from monitor.printing.progress import progress
 
 
 def replay(
@@ -38,7 +38,7 @@ def replay(
     predicted = read_predictions(predictions)
     labelled = with_models(read_labels(labels, predicted.claims), predicted)
     bootstrap = ",".join(options.pop("bootstrap_servers"))
-    with printing.progress(len(predicted) + len(labelled)) as bar:
+    with progress(len(predicted) + len(labelled)) as bar:
         kafka = producer(bootstrap, **options)
         sent = publish(
             arrival_order(predicted, labelled),

@@ -21,7 +21,7 @@ from monitor.core.quick_report import quick_report, title
 from monitor.core.recalibration_words import proposal_json
 from monitor.core.verdicts import as_plain
 from monitor.pictures import bins_svg
-from monitor.printing import status as printing
+from monitor.printing import reports as printing
 from monitor.printing.report_page import html_page, markdown
 from monitor.watch.backtest import Events
 from monitor.watch.corroboration import agreement_words

@@ -15,7 +15,8 @@ from rich.console import Console
 from monitor.cli.options import AsJson, ConfigPath
 from monitor.config import load
 from monitor.config.asked import database_url
-from monitor.printing import status as printing
+from monitor.printing.reports import advice_json, print_advice, print_claims
+from monitor.printing.status import print_due, print_status, status_json
 from monitor.store.engine import connect_once
 from monitor.store.history import HistoryStore
 from monitor.store.migrate import require_current
@@ -43,7 +44,7 @@ def status(
     engine = connect_once(url, name="calmon status")
     panes = PaneStore(engine)
     history = HistoryStore(engine)
-    found = printing.status_json(history, panes, model)
+    found = status_json(history, panes, model)
     schedule = stored_due(
         history, panes, model, lambda m: settings.policy_for(m) or settings.defaults
     )
@@ -54,11 +55,11 @@ def status(
         reports = stored_reports(panes, model)
         found["claims"] = reports
         advice = stored_advices(panes, model, settings.policy_for(model) or settings.defaults)
-        found["label_delays"] = printing.advice_json(advice)
+        found["label_delays"] = advice_json(advice)
     if as_json:
         typer.echo(json.dumps(found))
     else:
-        printing.print_status(Console(), found)
-        printing.print_due(Console(), schedule)
-        printing.print_claims(Console(), reports)
-        printing.print_advice(Console(), advice)
+        print_status(Console(), found)
+        print_due(Console(), schedule)
+        print_claims(Console(), reports)
+        print_advice(Console(), advice)

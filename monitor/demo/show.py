@@ -24,7 +24,8 @@ from monitor.demo.flights import FIRST_DAY, MODEL, VERSION, FlightStream, late_a
 from monitor.ingest.replay import arrival_order, producer, publish
 from monitor.ingest.shard_state import Topics
 from monitor.ingest.topics import create_topics
-from monitor.printing import status as printing
+from monitor.printing.progress import Bar, progress
+from monitor.printing.status import print_status, status_json
 from monitor.store.engine import connect
 from monitor.store.history import HistoryStore
 from monitor.store.migrate import upgrade
@@ -100,7 +101,7 @@ def run_demo(options: DemoOptions, settings: Settings, environ: Mapping[str, str
         _stream(stream, kafka, options.speed, panes, daemon)
         _wait_until_judged(history, daemon)
         console.print(daemon.news(), markup=False, highlight=False, soft_wrap=True)
-        printing.print_status(console, printing.status_json(history, panes))
+        print_status(console, status_json(history, panes))
         pictures = sorted(options.out.resolve().glob("*.png"))
         for picture in pictures:
             console.print(f"picture: {picture}", highlight=False, soft_wrap=True)
@@ -202,7 +203,7 @@ def _stream(
 ) -> None:
     """Publish everything in order of arrival, and wait until all of it is counted."""
     total = len(stream.predictions) + len(stream.labels)
-    with printing.progress(total) as bar:
+    with progress(total) as bar:
 
         def pace(published: int) -> None:
             _wait_for(lambda: published - panes.messages() <= AHEAD, daemon, bar)
@@ -218,7 +219,7 @@ def _stream(
         _wait_for(lambda: panes.messages() >= sent, daemon, bar)
 
 
-def _wait_for(reached: Callable[[], bool], daemon: _Daemon, bar: printing.Bar) -> None:
+def _wait_for(reached: Callable[[], bool], daemon: _Daemon, bar: Bar) -> None:
     """Wait for the monitor, printing what it says; raises DemoError if it stands still."""
     until = time.monotonic() + STALLED.total_seconds()
     while True:

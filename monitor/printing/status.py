@@ -1,164 +1,33 @@
-"""What commands print for people: tables, a progress bar and the state of every model.
+"""The state of every model, as JSON, as tables and in sentences.
 
 Guarantees: what is printed comes from the same values as the JSON forms. Must never: compute.
 """
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-)
 from rich.table import Table
 
-from monitor.core.claim_tables import claim_tables, is_levelled, worst_segments
 from monitor.core.claims import POSITIVE
 from monitor.core.due import due_words
-from monitor.core.reports import report_table
-from monitor.core.restarts import restart_words
 from monitor.core.verdicts import rfc3339
 from monitor.printing.alerts import alert_words, alerts_json, print_alerts
+from monitor.printing.words import figure, named, of_series
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Sequence
 
-    from monitor.core.delay_advice import LabelAdvice
+    from rich.console import Console
+
     from monitor.core.due import Due
-    from monitor.core.reports import SeriesReport
-    from monitor.ingest.replay import Progress as Published
     from monitor.store.history import HistoryStore, Standing
     from monitor.store.panes import PaneStore
-    from monitor.watch.backtest import BacktestAlert
-    from monitor.watch.following import Judged
 
 Json = dict[str, object]
 
 _COLOURS = {"OK": "green", "DRIFTED": "bold red", "INSUFFICIENT": "yellow", "NO_DATA": "yellow"}
-
-
-@dataclass(frozen=True, slots=True)
-class Bar:
-    """A progress bar on stderr; `say` prints above it."""
-
-    bar: Progress
-    task: TaskID
-
-    def update(self, published: Published) -> None:
-        """Show how many events went out, and the day that they have reached."""
-        day = datetime.fromtimestamp(published.ts_ms / 1000, UTC).date().isoformat()
-        self.bar.update(self.task, completed=published.published, description=f"events of {day}")
-
-    def say(self, text: str) -> None:
-        """Print a text as it is."""
-        self.bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
-
-
-@contextmanager
-def progress(total: int) -> Iterator[Bar]:
-    """A bar for `total` events."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        yield Bar(bar, bar.add_task("publishing", total=total))
-
-
-def print_reports(console: Console, reports: Sequence[SeriesReport]) -> None:
-    """Reliability table and metrics of each series, and the claims of a model side by side."""
-    for report in reports:
-        if not is_levelled(report):
-            console.print(report_table(report), markup=False, highlight=False, soft_wrap=True)
-            console.print()
-    print_claims(console, reports)
-
-
-def print_claims(console: Console, reports: Sequence[SeriesReport]) -> None:
-    """The claims of each model side by side."""
-    for text in claim_tables(reports):
-        console.print(text, markup=False, highlight=False, soft_wrap=True)
-        console.print()
-
-
-def print_lines(console: Console, lines: Iterable[str]) -> None:
-    """Sentences as they are, a line each."""
-    for line in lines:
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
-
-
-def print_backtest(
-    console: Console,
-    reports: Sequence[SeriesReport],
-    given: Sequence[Judged],
-    alerts: Sequence[BacktestAlert],
-) -> None:
-    """Every series' figures and verdicts, and the alerts that would have fired."""
-    table = Table(title="series", title_justify="left")
-    kinds = any(report["claim"] != POSITIVE for report in reports)
-    columns = ["segment", "labels", "coverage", "ECE (15 bins)", "debiased"]
-    for name in ["model", *(["claim"] if kinds else []), *columns]:
-        table.add_column(name)
-    for report in reports:
-        metrics = report["metrics"]
-        table.add_row(
-            _named(report["model"], report["version"]),
-            *([report["claim"]] if kinds else []),
-            str(report["segment"] or "all"),
-            str(report["n"]),
-            _figure(report.get("coverage")),
-            _figure(metrics["ece_15"]),
-            _figure(metrics["ece_debiased"]),
-        )
-    console.print(table)
-    for line in worst_segments(reports):
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
-    console.print(f"\n{len(alerts)} alerts in {len(given)} verdicts", highlight=False)
-    for alert in alerts:
-        episode = alert.episode
-        since = rfc3339(alert.fired_at)
-        until = rfc3339(episode.resolved_at) if episode.resolved_at else "still firing at the end"
-        where = _of_series(episode.series.claim, episode.series.segment)
-        console.print(
-            f"\n{_named(episode.series.model, episode.series.version)}{where}: "
-            f"{episode.direction}, by the {episode.cause}\n"
-            f"  {since} to {until}\n  {alert.verdict.reason}"
-            f"{_end(alert)}",
-            highlight=False,
-            markup=False,
-            soft_wrap=True,
-        )
-
-
-def _end(alert: BacktestAlert) -> str:
-    """Why an episode ended, where it was not by itself."""
-    restart = alert.ended.evidence.restart if alert.ended is not None else None
-    if restart is None or restart.taken_at <= alert.episode.began_at:
-        return ""
-    return f"\n  Ended by {restart_words(restart)}."
-
-
-def advice_json(advice: Sequence[LabelAdvice]) -> list[Json]:
-    """Advice on labels as plain JSON."""
-    return [asdict(each) for each in advice]
-
-
-def print_advice(console: Console, advice: Sequence[LabelAdvice]) -> None:
-    """What is known of each model version's labels, in sentences."""
-    for each in advice:
-        text = f"labels of {_named(each.model, each.version)}: {' '.join(each.words)}"
-        console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def status_json(history: HistoryStore, panes: PaneStore, model: str | None = None) -> Json:
@@ -203,13 +72,13 @@ def print_status(console: Console, found: Json) -> None:
         table.add_column(name)
     for one in series:
         table.add_row(
-            _named(one["model"], one["version"]),
+            named(one["model"], one["version"]),
             *([one["claim"]] if kinds else []),
             one["segment"] or "all",
             f"[{_COLOURS[one['status']]}]{one['status']}[/]",
             alert_words(one["episode"]),
             _with_interval(one["ece_debiased"], one["ece_debiased_low"], one["ece_debiased_high"]),
-            _figure(one["baseline_ece_debiased"]),
+            figure(one["baseline_ece_debiased"]),
             str(one["labels"]),
             _evidence_words(one["of_alarm_at"], one["alarm_at"]),
             *([_share_words(one["budget"])] if shared else []),
@@ -218,8 +87,8 @@ def print_status(console: Console, found: Json) -> None:
     console.print(table)
     print_alerts(console, found.get("alerts"))
     for one in series:
-        where = _of_series(one["claim"], one["segment"])
-        name = _named(one["model"], one["version"])
+        where = of_series(one["claim"], one["segment"])
+        name = named(one["model"], one["version"])
         console.print(f"{name}{where}: {one['reason']}", markup=False, highlight=False)
     tallies = found["tallies"]
     for tally in tallies if isinstance(tallies, list) else []:
@@ -232,7 +101,7 @@ def print_due(console: Console, schedule: Sequence[Due]) -> None:
     """What is overdue, and what a change asks for."""
     for found in schedule:
         series = found.series
-        name = _named(series.model, series.version) + _of_series(series.claim, series.segment)
+        name = named(series.model, series.version) + of_series(series.claim, series.segment)
         words = due_words(found, name)
         if words is not None:
             console.print(words, markup=False, highlight=False, soft_wrap=True)
@@ -313,20 +182,7 @@ def _share_words(budget: object) -> str:
     return f"{budget['false_alarms_per_month']:.2g} a month"
 
 
-def _named(model: object, version: object) -> str:
-    return f"{model} {version}" if version else str(model)
-
-
-def _of_series(claim: str, segment: str | None) -> str:
-    """Claim and segment after a model's name, where they are not the ordinary ones."""
-    return "".join(f" {part}" for part in (claim if claim != POSITIVE else "", segment) if part)
-
-
 def _with_interval(value: object, low: object, high: object) -> str:
     if not isinstance(low, float) or not isinstance(high, float):
-        return _figure(value)
-    return f"{_figure(value)} ({_figure(low)} to {_figure(high)})"
-
-
-def _figure(value: object) -> str:
-    return f"{value:.3f}" if isinstance(value, float) else "-"
+        return figure(value)
+    return f"{figure(value)} ({figure(low)} to {figure(high)})"
