@@ -38,7 +38,6 @@ from monitor.config.values import (
     some_detector,
 )
 from monitor.core.events import ChangeKind  # noqa: TC001  # pydantic reads it at run time
-from monitor.core.folding import MIN_BASELINE_LABELS
 from monitor.core.kinds import BINARY
 from monitor.core.policies import (
     AlertPolicy,
@@ -51,6 +50,7 @@ from monitor.core.policies import (
     Unlabelled,
     WobbleRule,
 )
+from monitor.core.series_state import MIN_BASELINE_LABELS
 
 MOST_LABELS = 1_000_000_000
 DEFAULT = Policy()

@@ -11,10 +11,10 @@ from math import inf, isfinite
 from typing import TYPE_CHECKING
 
 from monitor.core.delay_watch import Delays, watch_delays
-from monitor.core.folding import IMPORTED, SeriesState, arrival_in, merged
 from monitor.core.horizons import span_words
 from monitor.core.label_delays import arrival_of, gap_of_all_labels
 from monitor.core.policies import Unlabelled
+from monitor.core.series_state import IMPORTED, SeriesState, arrival_in, merged
 from monitor.core.verdicts import Correction, DelayEvidence
 
 if TYPE_CHECKING:

@@ -22,19 +22,8 @@ from monitor.core.delay_evidence import (
     unknown_arrival_words,
 )
 from monitor.core.estimates import estimates, is_useless, ranking
-from monitor.core.folding import (
-    BINS_SHOWN,
-    MIN_BASELINE_LABELS,
-    Alarm,
-    SeriesState,
-    arrival_in,
-    collection_rule,
-    e_value,
-    has_evidence,
-    is_covered,
-    merged,
-    moment,
-)
+from monitor.core.evidence import e_value
+from monitor.core.folding import BINS_SHOWN, collection_rule
 from monitor.core.halves import halves
 from monitor.core.kinds import covered_words, level_of
 from monitor.core.metrics import metrics, reliability_bins
@@ -44,6 +33,16 @@ from monitor.core.repairs import best_repair
 from monitor.core.restarts import restart_words
 from monitor.core.score_shift import measure_score_shift
 from monitor.core.selection import labelled_selectively
+from monitor.core.series_state import (
+    MIN_BASELINE_LABELS,
+    Alarm,
+    SeriesState,
+    arrival_in,
+    has_evidence,
+    is_covered,
+    merged,
+    moment,
+)
 from monitor.core.verdicts import (
     Cause,
     Direction,

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from monitor.core.budget import LOWEST_ALARM_AT, SILENT, Budget, Thresholds, e_d_bh, thresholds
-from monitor.core.folding import cleared, scaled
+from monitor.core.evidence import cleared, scaled
 from monitor.core.traffic import labels_a_month
 from monitor.core.verdicts import BudgetShare
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
     from monitor.core.claims import Series
-    from monitor.core.folding import SeriesState
+    from monitor.core.series_state import SeriesState
 
 RESERVE = 0.1
 """Share of the budget that an allotment keeps for series that join before the next one."""

@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from monitor.core.folding import SeriesState, begin, moment, step
+from monitor.core.folding import begin, step
+from monitor.core.series_state import SeriesState, moment
 from monitor.core.verdicts import Restart, rfc3339
 from monitor.core.wording import one_line
 

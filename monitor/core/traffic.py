@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from monitor.core.folding import Cohort, SeriesState
+    from monitor.core.series_state import Cohort, SeriesState
     from monitor.core.verdicts import BudgetShare
 
 DAY_S = 86_400

@@ -16,7 +16,7 @@ from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from monitor.core.bins import N_BINS, N_SUMS, SUMS, BinCounts
-from monitor.core.folding import IMPORTED, Baseline, Cohort
+from monitor.core.series_state import IMPORTED, Baseline, Cohort
 from monitor.core.verdict_json import restart_from_json
 from monitor.core.verdicts import as_plain
 from monitor.store import tables as t

@@ -17,12 +17,12 @@ from monitor.core.delay_advice import LabelAdvice, label_advice
 from monitor.core.episodes import AlertKind, Episode
 from monitor.core.events import LabelColumns, PredictionColumns
 from monitor.core.fleet import boundaries
-from monitor.core.folding import moment
 from monitor.core.join import JoinIndex
 from monitor.core.kinds import salt
 from monitor.core.losses import LossCells
 from monitor.core.reports import series_report
 from monitor.core.restarts import Announcement, change_announced
+from monitor.core.series_state import moment
 from monitor.core.verdicts import Verdict, rfc3339
 from monitor.watch.claimed import NamedSeries, claimed_by
 from monitor.watch.cohorts import CohortDelays, cohorts_of, label_claims, members
@@ -41,11 +41,11 @@ if TYPE_CHECKING:
     from monitor.core.delay_cells import DelayCells
     from monitor.core.events import ChangeEvent
     from monitor.core.fleet import Fleet
-    from monitor.core.folding import Cohort
     from monitor.core.grouping import Told
     from monitor.core.panes import Cells
     from monitor.core.policies import Policy
     from monitor.core.reports import SeriesReport
+    from monitor.core.series_state import Cohort
     from monitor.watch.following import Followed, Judged
 
     Text = NDArray[np.object_]

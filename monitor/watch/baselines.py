@@ -12,7 +12,7 @@ import numpy as np
 
 from monitor.core.bins import BinCounts
 from monitor.core.claims import Series
-from monitor.core.folding import IMPORTED, Baseline, Cohort, moment
+from monitor.core.series_state import IMPORTED, Baseline, Cohort, moment
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -14,9 +14,9 @@ import numpy as np
 from monitor.core.bins import N_BINS, N_SUMS, BinCounts
 from monitor.core.claims import Series, marginals
 from monitor.core.delay_cells import DelayCells, delay_pane_s
-from monitor.core.folding import Cohort
 from monitor.core.kinds import TOP_LABEL
 from monitor.core.panes import Cells
+from monitor.core.series_state import Cohort
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

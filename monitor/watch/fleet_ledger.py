@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from monitor.core.claims import Series
     from monitor.core.fleet import Fleet, Threshold
-    from monitor.core.folding import SeriesState
+    from monitor.core.series_state import SeriesState
     from monitor.watch.following import Followed, Judged
 
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
-    from monitor.core.folding import Baseline, Cohort
     from monitor.core.policies import Policy
+    from monitor.core.series_state import Baseline, Cohort
     from monitor.store.announcements import Announced
     from monitor.watch.following import Followed, Judged
 

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from monitor.core.claims import Series
-    from monitor.core.folding import Baseline, Cohort
     from monitor.core.policies import Policy
     from monitor.core.restarts import Announcement
+    from monitor.core.series_state import Baseline, Cohort
     from monitor.store.announcements import Announced
     from monitor.store.history import HistoryStore, Standing
     from monitor.store.panes import PaneStore

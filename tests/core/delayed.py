@@ -10,8 +10,8 @@ import numpy as np
 from monitor.core.bins import BinCounts
 from monitor.core.claims import Series
 from monitor.core.delays import DAY_S, DelayCounts
-from monitor.core.folding import IMPORTED, Baseline, Cohort
 from monitor.core.logistic import logit, sigmoid
+from monitor.core.series_state import IMPORTED, Baseline, Cohort
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -11,9 +11,10 @@ import pytest
 
 from monitor.core.delay_watch import Delays
 from monitor.core.evaluation import judge
-from monitor.core.folding import SeriesState, begin, moment, step
+from monitor.core.folding import begin, step
 from monitor.core.label_delays import NOTHING_SEEN
 from monitor.core.policies import FirstLabels, Policy, Unlabelled
+from monitor.core.series_state import SeriesState, moment
 from monitor.core.verdict_json import verdict_from_json
 from monitor.core.verdicts import Correction, Status
 from tests.core.delayed import SERIES, Stream
@@ -21,7 +22,7 @@ from tests.core.delayed import SERIES, Stream
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from monitor.core.folding import Baseline, Cohort
+    from monitor.core.series_state import Baseline, Cohort
     from monitor.core.verdicts import DelayEvidence, Verdict
 
 

@@ -12,9 +12,10 @@ from monitor.core.bins import BinCounts
 from monitor.core.claims import Series
 from monitor.core.estimates import estimates, ranking
 from monitor.core.evaluation import judge
-from monitor.core.folding import Cohort, SeriesState, begin, merged, step
+from monitor.core.folding import begin, step
 from monitor.core.metrics import metrics, reliability_bins
 from monitor.core.policies import FirstLabels, NamedPeriod, Policy, WobbleRule
+from monitor.core.series_state import Cohort, SeriesState, merged
 from monitor.core.verdicts import Cause, Direction, Status
 from tests.core.streams import DAY_S, counts, days, honest, lifted
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from monitor.core.bins import BinCounts
 from monitor.core.budget import LOWEST_ALARM_AT, Budget
 from monitor.core.claims import Series
+from monitor.core.evidence import scaled
 from monitor.core.fleet import (
     RESERVE,
     Fleet,
@@ -27,9 +28,10 @@ from monitor.core.fleet import (
     settle,
     under,
 )
-from monitor.core.folding import Alarm, Cohort, SeriesState, begin, has_evidence, scaled, step
+from monitor.core.folding import begin, step
 from monitor.core.policies import FirstLabels, Policy
 from monitor.core.sequential import Detector
+from monitor.core.series_state import Alarm, Cohort, SeriesState, has_evidence
 from monitor.core.traffic import Traffic, labels_a_month, log_excess, with_cohort
 from tests.core.streams import DAY_S, counts, days
 

@@ -12,8 +12,9 @@ import pytest
 from monitor.core.bins import BinCounts
 from monitor.core.claims import Series
 from monitor.core.evaluation import judge
-from monitor.core.folding import Baseline, SeriesState, begin, moment, step
+from monitor.core.folding import begin, step
 from monitor.core.policies import DetectorName, FirstLabels, Policy
+from monitor.core.series_state import Baseline, SeriesState, moment
 from monitor.core.verdict_json import verdict_from_json
 from monitor.core.verdicts import Status, Verdict
 from tests.core.streams import DAY_S, counts, days
@@ -21,7 +22,7 @@ from tests.core.streams import DAY_S, counts, days
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from monitor.core.folding import Cohort
+    from monitor.core.series_state import Cohort
 
     Draw = Callable[[np.random.Generator], tuple[np.ndarray, np.ndarray]]
 

@@ -8,20 +8,19 @@ import pytest
 
 from monitor.core.bins import BinCounts
 from monitor.core.claims import Series
-from monitor.core.folding import (
+from monitor.core.folding import begin, step
+from monitor.core.policies import FirstLabels, NamedPeriod, Policy
+from monitor.core.series_state import (
     FIRST_LABELS,
     IMPORTED,
     PERIOD,
     Baseline,
     Cohort,
     SeriesState,
-    begin,
     has_evidence,
     merged,
     moment,
-    step,
 )
-from monitor.core.policies import FirstLabels, NamedPeriod, Policy
 from tests.core.streams import DAY_S, counts, days, honest
 
 if TYPE_CHECKING:

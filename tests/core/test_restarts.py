@@ -10,7 +10,7 @@ import pytest
 from monitor.core.claims import Series
 from monitor.core.evaluation import judge
 from monitor.core.events import ChangeEvent, ChangeKind
-from monitor.core.folding import FIRST_LABELS, SeriesState, begin, step
+from monitor.core.folding import begin, step
 from monitor.core.policies import NamedPeriod, Policy
 from monitor.core.restarts import (
     ACCEPTED,
@@ -20,6 +20,7 @@ from monitor.core.restarts import (
     restart_words,
     restarted,
 )
+from monitor.core.series_state import FIRST_LABELS, SeriesState
 from monitor.core.verdicts import Status
 from tests.core.delayed import Stream
 from tests.core.streams import DAY_S, counts, days, honest
@@ -27,7 +28,7 @@ from tests.core.streams import DAY_S, counts, days, honest
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from monitor.core.folding import Cohort
+    from monitor.core.series_state import Cohort
     from tests.core.streams import Truth
 
 SERIES = Series("credit", "3", segment="country=DE")

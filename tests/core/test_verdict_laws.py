@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from monitor.core.bins import BinCounts
 from monitor.core.claims import Series
 from monitor.core.evaluation import judge
-from monitor.core.folding import Cohort, begin, moment, step
+from monitor.core.folding import begin, step
 from monitor.core.logistic import sigmoid
 from monitor.core.policies import DetectorName, FirstLabels, Policy
 from monitor.core.reports import series_report
+from monitor.core.series_state import Cohort, moment
 from monitor.core.verdicts import Direction, Status, Verdict
 from tests.core.streams import DAY_S
 

@@ -10,8 +10,9 @@ import pytest
 
 from monitor.core.claims import Series
 from monitor.core.evaluation import judge
-from monitor.core.folding import begin, moment, step
+from monitor.core.folding import begin, step
 from monitor.core.policies import FirstLabels, Policy
+from monitor.core.series_state import moment
 from monitor.core.verdicts import Cause, Direction, Status
 from tests.core.streams import DAY_S, counts, days, honest
 

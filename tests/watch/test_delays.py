@@ -13,8 +13,8 @@ import pytest
 from monitor.core.claims import Series
 from monitor.core.delay_advice import label_advice
 from monitor.core.delay_cells import DelayCells
-from monitor.core.folding import IMPORTED, Baseline, Cohort
 from monitor.core.policies import FirstLabels, Policy, Unlabelled
+from monitor.core.series_state import IMPORTED, Baseline, Cohort
 from monitor.store.history import HistoryStore
 from monitor.watch.advice import stored_advices
 from monitor.watch.backtest import Events, backtest, count
