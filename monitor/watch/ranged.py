@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from monitor.core.delay_cells import delay_pane_s
-from monitor.store.panes import SealedSpan
+from monitor.store.sealed import SealedSpan
 from monitor.watch.cohorts import CohortDelays, cohort_start_s
 
 if TYPE_CHECKING:
