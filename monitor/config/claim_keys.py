@@ -10,29 +10,17 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from monitor.config.problems import shown
 from monitor.config.sections import Keys, key
 from monitor.config.values import Name, distinct
 from monitor.core.kinds import BINARY, ClaimSet, Logprobs
 
 MOST_CLASSES = 100
+_Level = Annotated[float, Field(ge=0.001, le=0.999)]
 _Names = Annotated[
     tuple[Name, ...], Field(strict=False, max_length=MOST_CLASSES), AfterValidator(distinct)
 ]
-
-
-def _levels(levels: tuple[float, ...]) -> tuple[float, ...]:
-    """The levels, if none is there twice."""
-    for position, level in enumerate(levels):
-        if level in levels[:position]:
-            message = f"{shown(level)} is listed twice; remove one"
-            raise ValueError(message)
-    return levels
-
-
-_Level = Annotated[float, Field(ge=0.001, le=0.999)]
 _Levels = Annotated[
-    tuple[_Level, ...], Field(strict=False, max_length=MOST_CLASSES), AfterValidator(_levels)
+    tuple[_Level, ...], Field(strict=False, max_length=MOST_CLASSES), AfterValidator(distinct)
 ]
 
 

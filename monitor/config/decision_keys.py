@@ -9,7 +9,7 @@ from pydantic import Field
 
 from monitor.config.sections import Keys, key
 from monitor.config.times import parse_span
-from monitor.config.values import Name, PositiveSpan  # noqa: TC001  # pydantic reads them at run time
+from monitor.config.values import Name, PositiveSpan
 from monitor.core.decisions import DecisionPolicy
 
 MOST = 1e12

@@ -13,10 +13,10 @@ from pydantic import AfterValidator, Field
 from monitor.config.sections import SECTION, Keys, key
 from monitor.config.values import (
     Channel,
+    Distinct,
     Name,
     ReceiverName,
     WebAddress,
-    distinct,
     some_receiver,
 )
 
@@ -51,23 +51,18 @@ class ReceiverKeys(Keys):
 class RuleKeys(Keys):
     """Which alerts go where; one that names nothing but `to` takes every alert."""
 
-    models: Annotated[tuple[Name, ...], Field(strict=False), AfterValidator(distinct)] = key(
+    models: Distinct[Name] = key(
         (),
         "Models whose alerts it takes; `*` stands for any text; none: of all.",
         example="[fraud-*]",
     )
-    teams: Annotated[tuple[Name, ...], Field(strict=False), AfterValidator(distinct)] = key(
+    teams: Distinct[Name] = key(
         (), "Teams whose alerts it takes; none: of all.", example="[payments]"
     )
     severity: Literal["warning", "critical"] | None = key(
         None, "Severity of the alerts that it takes; null: any.", example="critical"
     )
-    to: Annotated[
-        tuple[ReceiverName, ...],
-        Field(strict=False),
-        AfterValidator(distinct),
-        AfterValidator(some_receiver),
-    ] = Field(
+    to: Annotated[Distinct[ReceiverName], AfterValidator(some_receiver)] = Field(
         description="Who is told: receivers by name, Slack channels by id, or `console`.",
         examples=["[C0123ABCDEF]"],
     )

@@ -17,9 +17,11 @@ from pydantic import ValidationError
 from monitor.config.document import MAX_BYTES, Document, read_document
 from monitor.config.environment import FILE, read_environment, variable
 from monitor.config.fleets import fleet_faults, fleet_of
-from monitor.config.keys import FileKeys, HttpKeys, IngestKeys, PolicyKeys, TopicKeys
+from monitor.config.keys import FileKeys
 from monitor.config.messages import blank_value, explain, place
+from monitor.config.policy_keys import PolicyKeys
 from monitor.config.problems import ConfigError, KeyPath, Problem, key_text, printable, shown
+from monitor.config.process_keys import HttpKeys, IngestKeys, TopicKeys
 from monitor.config.routing import (
     Route,
     every_route,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta
-from typing import Annotated, Final
+from typing import Annotated, Final, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -20,6 +20,7 @@ from monitor.core.budget import Budget
 from monitor.core.maintenance import Maintenance
 from monitor.notify.channels import channel_problem
 
+_T = TypeVar("_T")
 _DAY: Final = timedelta(days=1)
 _MINUTE: Final = timedelta(minutes=1)
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
@@ -91,13 +92,13 @@ def segment_dimension(text: str) -> str:
     return name(text)
 
 
-def distinct(names: tuple[str, ...]) -> tuple[str, ...]:
-    """The names, if none is there twice."""
-    for position, text in enumerate(names):
-        if text in names[:position]:
-            message = f"{shown(text)} is listed twice; remove one"
+def distinct(entries: tuple[_T, ...]) -> tuple[_T, ...]:
+    """The entries, if none is there twice."""
+    for position, entry in enumerate(entries):
+        if entry in entries[:position]:
+            message = f"{shown(entry)} is listed twice; remove one"
             raise ValueError(message)
-    return names
+    return entries
 
 
 def some_detector(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -209,3 +210,5 @@ Channel = Annotated[str, AfterValidator(channel)]
 Window = Annotated[Maintenance, BeforeValidator(maintenance_window)]
 BudgetWords = Annotated[str, AfterValidator(budget)]
 Weight = Annotated[float, Field(gt=0, le=1e6)]
+Distinct = Annotated[tuple[_T, ...], Field(strict=False), AfterValidator(distinct)]
+"""A list in which nothing stands twice."""

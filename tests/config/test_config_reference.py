@@ -15,7 +15,8 @@ from pydantic import BaseModel
 
 from monitor.config import ConfigError, Connections, load, parse
 from monitor.config.environment import variable
-from monitor.config.keys import SECTIONS, IngestKeys, TopicKeys, key_names
+from monitor.config.keys import SECTIONS, key_names
+from monitor.config.process_keys import IngestKeys, TopicKeys
 from monitor.config.sections import Keys
 from monitor.config.times import span_text
 from monitor.core.policies import Policy

@@ -8,7 +8,8 @@ import pytest
 from pydantic import ValidationError
 
 from monitor.config import ConfigError, Problem, Settings, load, parse
-from monitor.config.keys import BaselineKeys, PolicyKeys
+from monitor.config.baseline_keys import BaselineKeys
+from monitor.config.policy_keys import PolicyKeys
 from monitor.core.policies import Cadence, FirstLabels, NamedPeriod, Policy
 
 if TYPE_CHECKING:
