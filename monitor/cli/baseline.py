@@ -30,7 +30,7 @@ from monitor.watch.baselines import baseline_from
 from monitor.watch.clock import Clock
 
 if TYPE_CHECKING:
-    from monitor.store.history import Standing
+    from monitor.store.judgements import Standing
 
 DRIFTS = (EpisodeState.PENDING, EpisodeState.FIRING, EpisodeState.NO_DATA)
 """States in which a drift that was found may still hold."""

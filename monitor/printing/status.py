@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from monitor.core.due import Due
-    from monitor.store.history import HistoryStore, Standing
+    from monitor.store.history import HistoryStore
+    from monitor.store.judgements import Standing
     from monitor.store.panes import PaneStore
 
 Json = dict[str, object]

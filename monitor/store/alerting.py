@@ -19,7 +19,7 @@ from monitor.core.notices import Ack, AlertNotice, RecentChange, member_from_jso
 from monitor.core.verdict_json import verdict_from_json
 from monitor.core.verdicts import Cause, Direction, as_plain, rfc3339
 from monitor.store import tables as t
-from monitor.store.thresholds import identity, series_of
+from monitor.store.identities import identity, identity_columns, series_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -85,7 +85,7 @@ def insert_episode(
 def newest_episodes(connection: Connection, models: Sequence[str]) -> dict[Series, Episode]:
     """Newest episode of each series of some models."""
     table = t.episode_event
-    key = (table.c.model, table.c.version, table.c.claim, table.c.segment)
+    key = identity_columns(table)
     rows = connection.execute(
         select(table)
         .ext(distinct_on(*key))

@@ -24,7 +24,7 @@ from monitor.core.recalibration_effects import (
 )
 from monitor.store import tables as t
 from monitor.store.engine import transaction
-from monitor.store.thresholds import identity, series_of
+from monitor.store.identities import identity, series_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

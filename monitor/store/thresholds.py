@@ -11,16 +11,18 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import insert, select
 
-from monitor.core.claims import Series
 from monitor.core.fleet import Threshold
 from monitor.core.verdicts import BudgetShare
 from monitor.store import tables as t
+from monitor.store.identities import identity, series_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
     from sqlalchemy import Connection, Row
+
+    from monitor.core.claims import Series
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,21 +74,6 @@ def namings(connection: Connection) -> list[Naming]:
     """Everything that was named, oldest first."""
     found = connection.execute(select(t.fleet_naming).order_by(t.fleet_naming.c.naming_id))
     return [Naming(series_of(row), row.named_at, row.of_threshold) for row in found]
-
-
-def identity(series: Series) -> dict[str, str]:
-    """Columns that name a series."""
-    return {
-        "model": series.model,
-        "version": series.version,
-        "claim": series.claim,
-        "segment": series.segment,
-    }
-
-
-def series_of(row: Row[tuple[object, ...]]) -> Series:
-    """The series that a row names."""
-    return Series(row.model, row.version, row.claim, row.segment)
 
 
 def _threshold(row: Row[tuple[object, ...]]) -> Threshold:

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from monitor.core.claims import Series
     from monitor.core.policies import Policy
-    from monitor.store.history import HistoryStore, Standing
+    from monitor.store.history import HistoryStore
+    from monitor.store.judgements import Standing
     from monitor.store.panes import PaneStore
     from monitor.watch.backtest import Events
 

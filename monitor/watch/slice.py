@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from monitor.core.restarts import Announcement
     from monitor.core.series_state import Baseline, Cohort
     from monitor.store.announcements import Announced
-    from monitor.store.history import HistoryStore, Standing
+    from monitor.store.history import HistoryStore
+    from monitor.store.judgements import Standing
     from monitor.store.panes import PaneStore
     from monitor.watch.following import Followed, Judged
 

@@ -18,7 +18,8 @@ import structlog
 
 from monitor.core.fleet import boundaries, boundary
 from monitor.store.alerting import Alert
-from monitor.store.history import Brought, Judgement
+from monitor.store.history import Brought
+from monitor.store.judgements import Judgement
 from monitor.watch.clock import Clock, fleet_now, model_now
 from monitor.watch.fleet_ledger import Closed, FleetLedger
 from monitor.watch.slice import Folding, Known, cohort_floor

@@ -23,7 +23,8 @@ from monitor.notify.messages import Message, as_plain_text
 from monitor.notify.slack import SlackSender
 from monitor.pictures import reliability_png
 from monitor.store.alerting import Alert
-from monitor.store.history import Brought, HistoryStore, Judgement
+from monitor.store.history import Brought, HistoryStore
+from monitor.store.judgements import Judgement
 from monitor.store.outbox import OutboxStore
 from monitor.watch.telling import tell
 from tests.notify.slack_stub import CHANNEL, TOKEN

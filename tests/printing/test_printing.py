@@ -10,7 +10,7 @@ from rich.console import Console
 
 from monitor.core.claims import Series
 from monitor.printing.status import print_status, standings_json
-from monitor.store.history import Standing
+from monitor.store.judgements import Standing
 
 AT = datetime(2026, 11, 23, tzinfo=UTC)
 BUDGET = {

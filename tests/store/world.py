@@ -15,7 +15,8 @@ from monitor.core.policies import AlertPolicy, Policy
 from monitor.core.silences import Matcher, Silence
 from monitor.core.verdicts import Status
 from monitor.store.alerting import Alert
-from monitor.store.history import Brought, HistoryStore, Judgement
+from monitor.store.history import Brought, HistoryStore
+from monitor.store.judgements import Judgement
 from monitor.store.outbox import OutboxStore
 from monitor.watch.following import Judged
 from monitor.watch.telling import tell
