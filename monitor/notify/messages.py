@@ -14,6 +14,8 @@ from monitor.core.claims import WHOLE
 from monitor.core.episodes import AlertKind, EpisodeState
 from monitor.core.restarts import restart_words
 from monitor.core.wording import direction_words, moment, one_line, span
+from monitor.notify.advice_paragraphs import after_it, in_short, what_to_do
+from monitor.notify.bin_paragraphs import headline_bin, way, worst_bins
 from monitor.notify.blocks import (
     DIVIDER,
     FALLBACK_LIMIT,
@@ -43,19 +45,13 @@ from monitor.notify.groups import (
     subject,
 )
 from monitor.notify.paragraphs import (
-    after_it,
     behind_it,
     cause,
-    headline_bin,
     how_sure,
-    in_short,
     now_and_before,
     over,
     since_when,
     size,
-    way,
-    what_to_do,
-    worst_bins,
 )
 
 if TYPE_CHECKING:

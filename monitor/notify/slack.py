@@ -13,8 +13,7 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
-from http.client import HTTPException
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from slack_sdk import WebClient
@@ -24,7 +23,7 @@ from monitor.core.episodes import AlertKind
 from monitor.core.notices import Delivered, Outcome, Rejected, Retry
 from monitor.notify.channels import channel_problem
 from monitor.notify.messages import headline, in_thread, picture_name, reply
-from monitor.notify.web import retry_after
+from monitor.notify.slack_failures import FAILURES, outcome_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -47,22 +46,8 @@ APART_S = 1.0
 MESSAGE, DETAILS = "message", "details"
 """Parts of a notification, as their metadata names them."""
 
-_PASSING = {"internal_error", "fatal_error", "service_unavailable", "request_timeout"}
 _LOST_THREAD = {"thread_not_found", "invalid_thread_ts", "cannot_reply_to_message"}
 _NOT_EDITABLE = {"message_not_found", "cant_update_message", "edit_window_closed"}
-_MENDS = {
-    "invalid_auth": "the token is not valid; set a new one",
-    "not_authed": "no token was sent; set one",
-    "token_revoked": "the token was revoked; set a new one",
-    "token_expired": "the token has expired; set a new one",
-    "account_inactive": "the token's user or workspace is gone; set a new one",
-    "channel_not_found": "no such channel, or a private one that the app is not a member of",
-    "not_in_channel": "the app is not a member of the channel; invite it",
-    "is_archived": "the channel is archived; route the model to another",
-    "missing_scope": "the app needs chat:write, files:write and channels:history"
-    " (groups:history for private channels)",
-}
-_FAILURES = (SlackClientError, OSError, HTTPException)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,12 +105,12 @@ class SlackSender:
             return Rejected(problem)
         try:
             out = self._message_out(notification, notice)
-        except _FAILURES as error:
-            return _outcome(error)
+        except FAILURES as error:
+            return outcome_of(error)
         try:
             self._thread_out(notification, notice, picture, out)
-        except _FAILURES as error:
-            return _without_thread(_outcome(error), out)
+        except FAILURES as error:
+            return _without_thread(outcome_of(error), out)
         return Delivered(out.receipt, out.detail)
 
     def _message_out(self, notification: Notification, notice: AlertNotice) -> _Out:
@@ -162,7 +147,7 @@ class SlackSender:
         try:
             earlier = self._earlier_post(notification)
         except SlackApiError as error:
-            outcome = _outcome(error)
+            outcome = outcome_of(error)
             if isinstance(outcome, Retry):
                 raise
             # Not allowed to look: a doubled alert is better than none.
@@ -190,7 +175,7 @@ class SlackSender:
         try:
             return self._thread(channel, thread)
         except SlackApiError as error:
-            if isinstance(_outcome(error), Retry):
+            if isinstance(outcome_of(error), Retry):
                 raise
             return []
 
@@ -328,33 +313,3 @@ def _without_thread(outcome: Retry | Rejected, out: _Out) -> Outcome:
         )
     missing = f"delivered, but not all of its thread: {outcome.why}"
     return Delivered(out.receipt, f"{out.detail}; {missing}" if out.detail else missing)
-
-
-def _outcome(error: Exception) -> Retry | Rejected:
-    """What a failure means: whether, and when, another try makes sense."""
-    if isinstance(error, SlackApiError):
-        return _refusal(error.response)
-    if isinstance(error, TimeoutError) or isinstance(getattr(error, "reason", None), TimeoutError):
-        return Retry("Slack did not answer in time")
-    # Only the kind and the reason: an error's own text may hold a request's URL.
-    reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or ""
-    return Retry(f"no usable answer from Slack: {type(error).__name__} {reason}".strip())
-
-
-def _refusal(response: SlackResponse) -> Retry | Rejected:
-    name = str(response.get("error", ""))
-    status = response.status_code
-    if status == 429 or name in {"ratelimited", "rate_limited"}:  # noqa: PLR2004  # HTTP status
-        after = _retry_after(response.headers)
-        return Retry(f"Slack asked to wait {after.total_seconds():.0f} s", after=after)
-    if status >= 500 or name in _PASSING:  # noqa: PLR2004  # HTTP status
-        said = name if name in _PASSING else ""
-        return Retry(f"Slack is unwell: HTTP {status} {said}".strip())
-    mend = f" ({_MENDS[name]})" if name in _MENDS else ""
-    told = (response.get("response_metadata") or {}).get("messages") or []
-    return Rejected("; ".join([f"Slack refused: {name}{mend}", *map(str, told)])[:1000])
-
-
-def _retry_after(headers: dict[str, str]) -> timedelta:
-    said = next((value for key, value in headers.items() if key.lower() == "retry-after"), "")
-    return retry_after(said, datetime.now(UTC))

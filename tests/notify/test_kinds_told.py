@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from monitor.core.claims import Series
-from monitor.notify.paragraphs import headline_bin, in_short, what_to_do
+from monitor.notify.advice_paragraphs import in_short, what_to_do
+from monitor.notify.bin_paragraphs import headline_bin
 from tests.notify.verdict_samples import DRIFTED
 
 
