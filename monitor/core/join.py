@@ -20,13 +20,12 @@ import numpy as np
 
 from monitor.core.contributions import Difference, equal, standing
 from monitor.core.events import LabelColumns, PredictionColumns
-from monitor.core.join_rows import NO_TIME, VACANT, JoinRows
+from monitor.core.join_rows import VACANT, JoinRows
 from monitor.core.key_table import KeyTable
+from monitor.core.settling import one_per_row, repeats, settle
 from monitor.core.tallies import Tally, TallyKind, count_by_model, count_by_series
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from numpy.typing import NDArray
 
     from monitor.core.delay_cells import DelayCells
@@ -193,7 +192,7 @@ class JoinIndex:
         """
         held = self._rows
         candidates = np.flatnonzero(held.series[rows] < 0)
-        if _repeats(rows[candidates]):
+        if repeats(rows[candidates]):
             _, first = np.unique(rows[candidates], return_index=True)
             candidates = np.sort(candidates[first])
         accepted = candidates
@@ -241,53 +240,17 @@ class JoinIndex:
         self, rows: NDArray[np.int64], labels: LabelColumns, tallies: Counter[Tally]
     ) -> NDArray[np.bool_]:
         """Apply labels in arrival order; returns which of them changed a row."""
-        if not _repeats(rows) and (self._rows.series[rows] >= 0).all():
-            return self._settle_joined(rows, labels, tallies)
+        if not repeats(rows) and (self._rows.series[rows] >= 0).all():
+            return settle(self._rows, self._table, rows, labels, tallies)
         settled = np.zeros(len(rows), dtype=np.bool_)
-        for turn in _one_per_row(rows):
+        for turn in one_per_row(rows):
             predicted = self._rows.series[rows[turn]] >= 0
-            for mask, settle in ((predicted, self._settle_joined), (~predicted, self._hold)):
-                chosen = turn[mask]
-                settled[chosen] = settle(rows[chosen], labels.take(chosen), tallies)
+            joined, waiting = turn[predicted], turn[~predicted]
+            settled[joined] = settle(
+                self._rows, self._table, rows[joined], labels.take(joined), tallies
+            )
+            settled[waiting] = self._hold(rows[waiting], labels.take(waiting), tallies)
         return settled
-
-    def _settle_joined(
-        self, rows: NDArray[np.int64], labels: LabelColumns, tallies: Counter[Tally]
-    ) -> NDArray[np.bool_]:
-        """Labels of distinct rows that have their prediction."""
-        held, table = self._rows, self._table
-        series = held.series[rows]
-        age_ms = labels.ts_ms - held.ts_ms[rows]
-        expired = age_ms > table.correction_horizon_ms[series]
-        late = age_ms > table.label_horizon_ms[series]
-        late_ms, late_label = held.late.get(rows)
-        label_ms, label = held.labels.get(rows)
-        slot_ms = np.where(late, late_ms, label_ms)
-        stale = ~expired & (labels.ts_ms < slot_ms)
-        is_late_held = late_ms != NO_TIME
-        current = np.where(is_late_held, late_label, label)
-        has_current = is_late_held | (label_ms != NO_TIME)
-        usable = ~expired & ~stale
-        same = usable & has_current & equal(current, labels.label)
-        changed = usable & ~same
-        retracted = changed & np.isnan(labels.label)
-        corrected = changed & has_current & ~retracted
-        for kind, mask in (
-            (TallyKind.EXPIRED_LABEL, expired),
-            (TallyKind.STALE_LABEL, stale),
-            (TallyKind.DUPLICATE_LABEL, same),
-            (TallyKind.RETRACTED_LABEL, retracted),
-            (TallyKind.CORRECTED_LABEL, corrected),
-            (TallyKind.LATE_LABEL, changed & late & ~has_current & ~retracted),
-        ):
-            count_by_series(tallies, kind, series[mask], table.model)
-        on_time, past = usable & ~late, usable & late
-        slot = np.where(late, late_label, label)
-        unchanged = (labels.ts_ms == slot_ms) & equal(slot, labels.label)
-        written: NDArray[np.bool_] = usable & ~unchanged
-        held.labels.put(rows[on_time], labels.ts_ms[on_time], labels.label[on_time])
-        held.late.put(rows[past], labels.ts_ms[past], labels.label[past])
-        return written
 
     def _hold(
         self, rows: NDArray[np.int64], labels: LabelColumns, tallies: Counter[Tally]
@@ -329,20 +292,3 @@ class _Written:
     accepted: NDArray[np.intp]
     labels: LabelColumns
     label_rows: NDArray[np.int64]
-
-
-def _repeats(rows: NDArray[np.int64]) -> bool:
-    """Whether a row stands twice among these."""
-    ordered = np.sort(rows)
-    return bool((ordered[1:] == ordered[:-1]).any())
-
-
-def _one_per_row(rows: NDArray[np.int64]) -> Iterator[NDArray[np.intp]]:
-    """Positions in turns, so that no row stands twice in a turn and arrival order is kept."""
-    order = np.argsort(rows, kind="stable")
-    ordered = rows[order]
-    starts = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
-    lengths = np.diff(np.append(starts, len(rows)))
-    rank = np.arange(len(rows)) - np.repeat(starts, lengths) if len(rows) else order
-    for turn in range(int(rank.max(initial=-1)) + 1):
-        yield order[rank == turn]
