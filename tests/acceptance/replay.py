@@ -27,7 +27,7 @@ from monitor.store.history import Brought, HistoryStore
 from monitor.store.judgements import Judgement
 from monitor.store.outbox import OutboxStore
 from monitor.watch.telling import tell
-from tests.notify.slack_stub import CHANNEL, TOKEN
+from tests.notify.slack_state import CHANNEL, TOKEN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -16,7 +16,7 @@ from monitor.ingest.files import read_labels, read_predictions, with_models
 from monitor.watch.backtest import BacktestAlert, Events, backtest
 from tests.acceptance.product import SHARED
 from tests.acceptance.replay import check, replayed, shown, threads
-from tests.notify.slack_stub import Fault, FaultKind
+from tests.notify.slack_faults import Fault, FaultKind
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine

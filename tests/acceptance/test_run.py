@@ -25,7 +25,7 @@ from tests.acceptance.product import (
     product,
     written,
 )
-from tests.notify import slack_stub
+from tests.notify import slack_state, slack_stub
 from tests.synthetic import stream
 
 if TYPE_CHECKING:
@@ -158,12 +158,12 @@ def test_slack_is_told_once_with_a_picture(
     kafka: TestKafka, engine: Engine, tmp_path: Path
 ) -> None:
     events = stream()
-    config = f"routing: {{slack: {{channel: {slack_stub.CHANNEL}}}}}\n"
+    config = f"routing: {{slack: {{channel: {slack_state.CHANNEL}}}}}\n"
     calmon = product(kafka, _url(engine), tmp_path, config)
     predictions, labels = written(events, tmp_path)
     with slack_stub.running() as stub:
         environment = {
-            "CALMON_SLACK_TOKEN": slack_stub.TOKEN,
+            "CALMON_SLACK_TOKEN": slack_state.TOKEN,
             "CALMON_SLACK_BASE_URL": stub.api_url,
         }
         calmon.environment.update(environment)

@@ -28,7 +28,7 @@ from monitor.daemon.http import SLACK_PATH
 from monitor.notify.messages import ACK
 from tests.faults.fleet import PATIENCE
 from tests.notify.sending import send, take_presses
-from tests.notify.slack_stub import CHANNEL, SlackStub
+from tests.notify.slack_state import CHANNEL
 from tests.notify.test_answers import signed
 from tests.store.world import World
 
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from tests.notify.receivers import PagerDuty, Webhook
+    from tests.notify.slack_stub import SlackStub
 
 KILLS, MODELS = 24, 16
 LIFE = [Status.OK, Status.DRIFTED, Status.DRIFTED, Status.OK, Status.OK, Status.OK]

@@ -23,7 +23,8 @@ from monitor.notify.slack_inbound import SignedRequests
 from monitor.store.standing import standing
 from tests.notify import slack_stub
 from tests.notify.sending import SLACK_SECRET
-from tests.notify.slack_stub import CHANNEL, TOKEN, Fault, FaultKind, SlackStub
+from tests.notify.slack_faults import Fault, FaultKind
+from tests.notify.slack_state import CHANNEL, TOKEN
 from tests.notify.test_answers import signed
 from tests.store.world import World
 
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sqlalchemy import Engine
+
+    from tests.notify.slack_stub import SlackStub
 
 MINE = Series("m", "1")
 

@@ -17,13 +17,16 @@ from monitor.store.outbox import OutboxStore
 from monitor.store.panes import PaneStore
 from monitor.watch.clock import Clock
 from monitor.watch.tick import Watcher, WatchSettings
-from tests.notify.slack_stub import CHANNEL, TOKEN, Fault, FaultKind, SlackStub
+from tests.notify.slack_faults import Fault, FaultKind
+from tests.notify.slack_state import CHANNEL, TOKEN
 from tests.store.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sqlalchemy import Engine
+
+    from tests.notify.slack_stub import SlackStub
 
 NOW = datetime(2026, 4, 1, tzinfo=UTC)
 SECOND = timedelta(seconds=1)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from monitor.core.episodes import AlertKind
 from monitor.core.notices import AlertNotice, Attempt, AttemptOutcome, Notification
-from tests.notify.slack_stub import CHANNEL, FIRST_TS
+from tests.notify.slack_state import CHANNEL, FIRST_TS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -16,7 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 from monitor.notify.webhook import signature
-from tests.notify.slack_stub import Fault, FaultKind
+from tests.notify.slack_faults import Fault, FaultKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -25,7 +25,7 @@ from monitor.store.engine import connect
 from monitor.store.history import HistoryStore
 from monitor.store.outbox import OutboxStore
 from tests.notify.receivers import KEY, SECRET
-from tests.notify.slack_stub import TOKEN
+from tests.notify.slack_state import TOKEN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -26,10 +26,11 @@ from monitor.notify.slack_inbound import TOLERANCE_S, SignedRequests, SocketAnsw
 from tests.notify import socket_mode_stub
 from tests.notify import verdict_samples as samples
 from tests.notify.sending import SLACK_SECRET as SECRET
-from tests.notify.slack_stub import APP_TOKEN, SlackStub
+from tests.notify.slack_state import APP_TOKEN
 
 if TYPE_CHECKING:
     from tests.notify.receivers import Webhook
+    from tests.notify.slack_stub import SlackStub
 
 AT = datetime(2026, 3, 14, 0, 5, tzinfo=UTC)
 NOTICE = samples.grouped(3)

@@ -22,7 +22,8 @@ from monitor.notify.slack import SlackSender
 from monitor.pictures import PictureError
 from tests.notify import verdict_samples as samples
 from tests.notify.memory_outbox import POSTED_AT, MemoryOutbox, notification
-from tests.notify.slack_stub import TOKEN, Fault, FaultKind, Json, SlackStub
+from tests.notify.slack_faults import Fault, FaultKind, Json
+from tests.notify.slack_state import TOKEN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from monitor.core.notices import AlertNotice
     from monitor.core.verdicts import Verdict
     from monitor.notify.dispatch import Sender
+    from tests.notify.slack_stub import SlackStub
 
 DELIVERED, RETRY, REJECTED = list(AttemptOutcome)[:3]
 FIRED = notification(samples.fired())

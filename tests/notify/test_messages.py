@@ -36,7 +36,7 @@ from monitor.notify.messages import (
     reply,
 )
 from tests.notify import verdict_samples as samples
-from tests.notify.slack_stub import check_message
+from tests.notify.slack_limits import check_message
 
 if TYPE_CHECKING:
     from monitor.core.notices import AlertNotice

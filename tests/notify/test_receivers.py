@@ -23,12 +23,14 @@ from monitor.notify.webhook import WebhookSender, body_of, secret_key, signature
 from tests.notify import verdict_samples as samples
 from tests.notify.memory_outbox import POSTED_AT, MemoryOutbox, notification
 from tests.notify.receivers import KEY, SECRET, Alertmanager, PagerDuty, Webhook
-from tests.notify.slack_stub import CHANNEL, TOKEN, Fault, FaultKind, SlackStub
+from tests.notify.slack_faults import Fault, FaultKind
+from tests.notify.slack_state import CHANNEL, TOKEN
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from monitor.notify.dispatch import Sender
+    from tests.notify.slack_stub import SlackStub
 
 ROOT = Path(__file__).parents[2]
 NOW = POSTED_AT

@@ -14,12 +14,14 @@ from monitor.notify.messages import headline, in_thread, picture_name, reply
 from monitor.notify.slack import PAGE, SlackSender
 from tests.notify import verdict_samples as samples
 from tests.notify.memory_outbox import POSTED_AT, notification
-from tests.notify.slack_stub import CHANNEL, TOKEN, Fault, FaultKind, SlackStub
+from tests.notify.slack_faults import Fault, FaultKind
+from tests.notify.slack_state import CHANNEL, TOKEN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from monitor.core.notices import AlertNotice, Notification
+    from tests.notify.slack_stub import SlackStub
 
 PNG = b"\x89PNG a picture"
 FIRED = notification(samples.fired())

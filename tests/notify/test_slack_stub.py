@@ -4,6 +4,7 @@ import json
 import sys
 from pathlib import Path
 from subprocess import PIPE, Popen
+from typing import TYPE_CHECKING
 from urllib.request import Request, urlopen
 
 import pytest
@@ -11,7 +12,10 @@ from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 
 from tests.notify import slack_stub
-from tests.notify.slack_stub import CHANNEL, TOKEN, SlackStub
+from tests.notify.slack_state import CHANNEL, TOKEN
+
+if TYPE_CHECKING:
+    from tests.notify.slack_stub import SlackStub
 
 ROOT = Path(__file__).parents[2]
 
@@ -72,7 +76,7 @@ def test_a_channel_shows_newest_first_and_threads_only_where_broadcast(slack: Sl
 
 
 def test_a_program_serves_the_stub_and_takes_a_script() -> None:
-    command = [sys.executable, slack_stub.__file__, "--port", "0"]
+    command = [sys.executable, "-m", slack_stub.__name__, "--port", "0"]
     with Popen(command, stdout=PIPE, cwd=ROOT) as served:
         try:
             assert served.stdout is not None

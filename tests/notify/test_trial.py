@@ -13,11 +13,14 @@ import pytest
 from monitor.cli import root
 from monitor.notify.slack import SlackSender
 from tests.notify.receivers import KEY, SECRET, Alertmanager, PagerDuty, Webhook
-from tests.notify.slack_stub import CHANNEL, TOKEN, Fault, FaultKind, SlackStub
+from tests.notify.slack_faults import Fault, FaultKind
+from tests.notify.slack_state import CHANNEL, TOKEN
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from tests.notify.slack_stub import SlackStub
 
 TEXT = """\
 routing:
