@@ -43,6 +43,8 @@ def _edges() -> NDArray[np.float64]:
 
 
 EDGES: NDArray[np.float64] = _edges()
+LOWER_EDGES: NDArray[np.float64] = np.concatenate([[0.0], EDGES[:-1]])
+MIDDLES: NDArray[np.float64] = (LOWER_EDGES + EDGES) / 2
 N_BINS = len(EDGES)
 
 SUMS = (

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from monitor.core.bins import FIXED_POINT
-from monitor.core.equal_mass import run_starts
+from monitor.core.runs import run_starts
 from monitor.core.wilson import wilson
 
 if TYPE_CHECKING:

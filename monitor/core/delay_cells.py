@@ -19,6 +19,7 @@ import numpy as np
 
 from monitor.core.delays import BUCKETS, DAY_S, N_BUCKETS, DelayCounts
 from monitor.core.panes import PANE_UNIT_S
+from monitor.core.runs import run_starts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -82,7 +83,7 @@ class DelayCells:
         if not len(key):
             return cls.empty()
         ordered = np.sort(key)
-        first = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
+        first = run_starts(ordered)
         return cls(ordered[first], np.diff(np.append(first, len(key))))
 
     @classmethod
@@ -102,7 +103,7 @@ class DelayCells:
         if not len(key):
             return cls.empty()
         ordered = key[order]
-        first = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
+        first = run_starts(ordered)
         total = np.add.reduceat(n[order], first)
         kept = total != 0
         return cls(ordered[first][kept], total[kept])

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from monitor.core.runs import run_starts
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -37,10 +39,3 @@ def merged_bins(counts: NDArray[np.int64], owner: NDArray[np.int64]) -> NDArray[
     owner: as from `equal_mass_bins`: never falling, and no bin without a micro-bin.
     """
     return np.add.reduceat(counts, run_starts(owner), axis=-1).astype(np.float64)
-
-
-def run_starts(values: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Index of the first of each run of equal values, of one value or more; rising."""
-    begins = np.ones(len(values), dtype=np.bool_)
-    np.not_equal(values[1:], values[:-1], out=begins[1:])
-    return begins.nonzero()[0]

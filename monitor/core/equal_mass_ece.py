@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from monitor.core.bins import EDGES, FIXED_POINT
-from monitor.core.equal_mass import run_starts
+from monitor.core.bins import EDGES, FIXED_POINT, LOWER_EDGES
+from monitor.core.runs import run_starts
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -148,7 +148,7 @@ def _raw_range(
     """
     held = np.flatnonzero(counts.labelled)
     n, positive = counts.labelled[held], counts.positive[held]
-    lower = np.concatenate([[0.0], EDGES[:-1]])[held]
+    lower = LOWER_EDGES[held]
     end = np.cumsum(n)
     first, last = rows[:-1, ..., None], rows[1:, ..., None]
     part = np.maximum(0, np.minimum(last, end) - np.maximum(first, end - n))

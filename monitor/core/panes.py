@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from monitor.core.bins import N_BINS, N_SUMS, BinCounts
+from monitor.core.runs import begins_run
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -89,7 +90,7 @@ class Cells:
         if not len(key):
             return cls.empty()
         ordered = key[order]
-        is_first = np.concatenate(([True], ordered[1:] != ordered[:-1]))
+        is_first = begins_run(ordered)
         first = np.flatnonzero(is_first)
         if 2 * len(first) < len(key):
             merged = np.add.reduceat(sums[order], first, axis=0)

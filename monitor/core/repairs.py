@@ -81,28 +81,14 @@ def recalibrated(counts: BinCounts, slope: float, intercept: float) -> Repaired:
     )
 
 
-def chosen_line(fit: BinCounts) -> tuple[str, float, float] | None:
-    """Method, slope and intercept of the repair that fits; None if the line does not rise.
-
-    Temperature if the labels do not contradict an intercept of 0 by a likelihood ratio test at
-    5 %, otherwise Platt: a temperature cannot repair an intercept.
-    """
-    points = nodes(ClassMoments.of(fit))
-    temperature = fit_logistic(points, with_intercept=False)
-    platt = fit_logistic(points)
-    sound = 2 * (platt.log_likelihood - temperature.log_likelihood) < INTERCEPT_LR
-    method, chosen = ("temperature", temperature) if sound else ("platt", platt)
-    return (method, chosen.slope, chosen.intercept) if _rises(chosen) else None
-
-
 def best_repair(fit: BinCounts, held_out: BinCounts) -> Repair | None:
-    """The line that `chosen_line` fits to one half, scored on the other.
+    """Temperature or Platt scaling, whichever fits one half, scored on the other.
 
     None with fewer than 100 labels or 10 of a class in either half, or if the line does not rise.
     """
     if not (enough(fit) and enough(held_out)):
         return None
-    line = chosen_line(fit)
+    line = _chosen_line(fit)
     if line is None:
         return None
     method, slope, intercept = line
@@ -124,6 +110,20 @@ def enough(counts: BinCounts) -> bool:
     """Whether one side of a split holds enough labels, and of either class."""
     n, positive = counts.n_labelled, counts.n_positive
     return n >= MIN_LABELS and min(positive, n - positive) >= MIN_CLASS
+
+
+def _chosen_line(fit: BinCounts) -> tuple[str, float, float] | None:
+    """Method, slope and intercept of the repair that fits; None if the line does not rise.
+
+    Temperature if the labels do not contradict an intercept of 0 by a likelihood ratio test at
+    5 %, otherwise Platt: a temperature cannot repair an intercept.
+    """
+    points = nodes(ClassMoments.of(fit))
+    temperature = fit_logistic(points, with_intercept=False)
+    platt = fit_logistic(points)
+    sound = 2 * (platt.log_likelihood - temperature.log_likelihood) < INTERCEPT_LR
+    method, chosen = ("temperature", temperature) if sound else ("platt", platt)
+    return (method, chosen.slope, chosen.intercept) if _rises(chosen) else None
 
 
 def _rises(fit: LogisticFit) -> bool:

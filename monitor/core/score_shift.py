@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from monitor.core.bins import EDGES, N_BINS
+from monitor.core.bins import MIDDLES, N_BINS
 from monitor.core.equal_mass import equal_mass_bins, merged_bins
 from monitor.core.permutations import p_values, splits
 
@@ -31,8 +31,6 @@ LEVEL = 0.01
 MIN_PSI = 0.1
 """PSI from 0.1 is customarily called a small shift, from 0.25 a large one (Siddiqi 2006)."""
 MIN_ROWS = 200
-MIDDLE = (np.concatenate([[0.0], EDGES[:-1]]) + EDGES) / 2
-"""Middle of each micro-bin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +89,7 @@ def measure_score_shift(
         p = float(p_values(_psi(chosen.astype(np.float64), counts)[:, None])[0, 0])
     of_now, of_before = counts[-n_now:].sum(axis=0) / m, counts[:-n_now].sum(axis=0) / n
     moved = of_now - of_before
-    mean = float(sides[1] @ MIDDLE / m - sides[0] @ MIDDLE / n)
+    mean = float(sides[1] @ MIDDLES / m - sides[0] @ MIDDLES / n)
     noise, free = 1 / n + 1 / m, counts.shape[1] - 1
     distance = float(np.abs(moved).sum() / 2)
     shifted = p <= level and psi >= MIN_PSI

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from monitor.core.bins import EDGES, N_BINS
+from monitor.core.bins import MIDDLES, N_BINS
 from monitor.core.equal_mass import equal_mass_bins, merged_bins
 from monitor.core.permutations import p_values, signs
 
@@ -132,10 +132,8 @@ def _score_test(
 
 def _mean_scores(predicted: NDArray[np.int64], owner: NDArray[np.int64]) -> NDArray[np.float64]:
     """About the mean score of each bin, from the middles of its micro-bins."""
-    lower = np.concatenate([[0.0], EDGES[:-1]])
-    middle = (lower + EDGES) / 2
     n = np.bincount(owner, weights=predicted)
-    return np.asarray(np.bincount(owner, weights=predicted * middle) / n)
+    return np.asarray(np.bincount(owner, weights=predicted * MIDDLES) / n)
 
 
 def _insufficient(why: str) -> Selection:

@@ -12,6 +12,7 @@ import numpy as np
 
 from monitor.core.contributions import equal
 from monitor.core.join_rows import NO_TIME
+from monitor.core.runs import run_starts
 from monitor.core.tallies import TallyKind, count_by_series
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def one_per_row(rows: NDArray[np.int64]) -> Iterator[NDArray[np.intp]]:
     """Positions in turns, so that no row stands twice in a turn and arrival order is kept."""
     order = np.argsort(rows, kind="stable")
     ordered = rows[order]
-    starts = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
+    starts = run_starts(ordered)
     lengths = np.diff(np.append(starts, len(rows)))
     rank = np.arange(len(rows)) - np.repeat(starts, lengths) if len(rows) else order
     for turn in range(int(rank.max(initial=-1)) + 1):

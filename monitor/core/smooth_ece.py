@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from monitor.core.bins import EDGES, FIXED_POINT
+from monitor.core.bins import EDGES, FIXED_POINT, LOWER_EDGES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -120,7 +120,7 @@ def _hidden(counts: BinCounts, bandwidth: float) -> float:
     n, positive = held[:, 1], held[:, 2]
     score, square = held[:, 3] / FIXED_POINT, held[:, 4] / FIXED_POINT
     spread = np.maximum(square - score * score / n, 0.0) + np.where(n > 1, ROUNDING * n, 0.0)
-    lower = np.concatenate([[0.0], EDGES[:-1]])[index]
+    lower = LOWER_EDGES[index]
     # |residual| is at most the upper edge for a negative, 1 - the lower edge for a positive.
     largest = np.maximum(
         np.where(positive < n, EDGES[index], 0.0), np.where(positive > 0, 1 - lower, 0.0)

@@ -12,12 +12,11 @@ from hypothesis import strategies as st
 from scipy.stats import norm
 
 from monitor.core.auroc import auroc_interval
-from monitor.core.bins import EDGES, BinCounts
+from monitor.core.bins import MIDDLES, N_BINS, BinCounts
 from monitor.core.logistic import sigmoid
 
-MIDDLES = (np.concatenate([[0.0], EDGES[:-1]]) + EDGES) / 2
 places = st.lists(
-    st.tuples(st.integers(0, len(EDGES) - 1), st.booleans()), min_size=2, max_size=60
+    st.tuples(st.integers(0, N_BINS - 1), st.booleans()), min_size=2, max_size=60
 ).filter(lambda some: len({outcome for _, outcome in some}) == 2)
 
 
@@ -51,7 +50,7 @@ def test_only_the_order_of_the_micro_bins_counts(some: list[tuple[int, bool]], s
     place, outcome = (np.array(column) for column in zip(*some, strict=True))
     levels, rank = np.unique(place, return_inverse=True)
     rng = np.random.default_rng(seed)
-    elsewhere = np.sort(rng.choice(len(EDGES), len(levels), replace=False))[rank]
+    elsewhere = np.sort(rng.choice(N_BINS, len(levels), replace=False))[rank]
     found = auroc_interval(BinCounts.from_rows(MIDDLES[place], outcome))
     moved = auroc_interval(BinCounts.from_rows(MIDDLES[elsewhere], outcome))
     assert astuple(moved) == pytest.approx(astuple(found), abs=1e-9, nan_ok=True)
