@@ -8,22 +8,18 @@ from __future__ import annotations
 import json
 import os
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Annotated
 
 import typer
 
+from monitor.cli.options import AsJson, ConfigPath
 from monitor.config import load
 from monitor.pictures import reliability_png
 
 
 def alert_test(
-    config_path: Annotated[
-        Path | None,
-        typer.Option("--config", "-c", help="Configuration file; else CALMON_CONFIG."),
-    ] = None,
+    config_path: ConfigPath = None,
     *,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Send a marked test by every configured way, and say what came back."""
     # The senders' clients: other commands need none.

@@ -6,7 +6,6 @@ of its own beyond words and tables.
 
 from __future__ import annotations
 
-import getpass
 import json
 import os
 from datetime import UTC, datetime
@@ -17,14 +16,14 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from monitor.cli.database import database
+from monitor.cli.options import AsJson, ConfigPath
+from monitor.cli.signed import this_user
 from monitor.config import load
-from monitor.config.asked import database_url
 from monitor.config.times import parse_moment, parse_span
 from monitor.core.silences import Acknowledgement, Matcher, Silence
 from monitor.core.verdicts import rfc3339
-from monitor.store.engine import connect_once
 from monitor.store.history import HistoryStore
-from monitor.store.migrate import require_current
 
 if TYPE_CHECKING:
     from monitor.store.interactions import StoredSilence
@@ -33,10 +32,6 @@ silence = typer.Typer(
     help="Alerts of which no notification is sent for a while.", no_args_is_help=True
 )
 
-ConfigPath = Annotated[
-    Path | None, typer.Option("--config", "-c", help="Configuration file; else CALMON_CONFIG.")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Author = Annotated[str | None, typer.Option(help="Who says so; default: the user of this process.")]
 Why = Annotated[str, typer.Option("--reason", help="Why, for whoever reads the history.")]
 
@@ -52,7 +47,7 @@ def ack(
     as_json: AsJson = False,
 ) -> None:
     """Take an alert on: no reminders until it gets worse or another series joins."""
-    said = Acknowledgement(alert, author or getpass.getuser(), reason, datetime.now(UTC))
+    said = Acknowledgement(alert, author or this_user(), reason, datetime.now(UTC))
     group = _history(config_path).acknowledge(said)
     found = {
         "group_id": group.group_id,
@@ -95,7 +90,7 @@ def add(  # noqa: PLR0913  # one parameter an option
     ends_at = starts_at + parse_span(lasting) if lasting is not None else parse_moment(until)
     said = Silence(
         tuple(Matcher.parse(text) for text in matchers),
-        author or getpass.getuser(),
+        author or this_user(),
         reason,
         starts_at,
         ends_at,
@@ -147,7 +142,7 @@ def expire(
 ) -> None:
     """End a silence now; what still fires is told."""
     now = datetime.now(UTC)
-    who = author or getpass.getuser()
+    who = author or this_user()
     found = _history(config_path).expire_silence(silence_id, who, reason, now)
     typer.echo(json.dumps(_json(found, now)) if as_json else f"silence {silence_id} is over")
 
@@ -169,6 +164,4 @@ def _json(one: StoredSilence, now: datetime) -> dict[str, object]:
 
 
 def _history(config_path: Path | None) -> HistoryStore:
-    url = database_url(load(config_path, os.environ))
-    require_current(url)
-    return HistoryStore(connect_once(url, name="calmon alerts"))
+    return HistoryStore(database(load(config_path, os.environ), "alerts"))

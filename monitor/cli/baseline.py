@@ -14,18 +14,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from monitor.cli.database import database
 from monitor.cli.event_files import read_scored
+from monitor.cli.options import AsJson, ConfigPath
+from monitor.cli.signed import Author, Reason, require_signature
 from monitor.config import Settings, load
-from monitor.config.asked import database_url
 from monitor.config.times import parse_moment
 from monitor.core.episodes import EpisodeState
 from monitor.core.restarts import ACCEPTED, RESET
 from monitor.core.verdicts import as_plain
 from monitor.core.wording import one_line
 from monitor.store.announcements import Decision
-from monitor.store.engine import connect_once
 from monitor.store.history import HistoryStore
-from monitor.store.migrate import require_current
 from monitor.watch.baselines import baseline_from
 from monitor.watch.clock import Clock
 
@@ -37,12 +37,6 @@ DRIFTS = (EpisodeState.PENDING, EpisodeState.FIRING, EpisodeState.NO_DATA)
 
 app = typer.Typer(help="What models are compared with.", no_args_is_help=True)
 
-ConfigPath = Annotated[
-    Path | None, typer.Option("--config", "-c", help="Configuration file; else CALMON_CONFIG.")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-Reason = Annotated[str, typer.Option(help="Why; it stands in the history.")]
-Author = Annotated[str, typer.Option(help="Who decides; it stands in the history.")]
 VersionOption = Annotated[str | None, typer.Option("--version", help="This version alone.")]
 SegmentOption = Annotated[
     str | None,
@@ -148,9 +142,7 @@ def _concerned(
 def _decide(
     history: HistoryStore, decision: Decision, concerned: list[Standing], *, as_json: bool
 ) -> None:
-    if not decision.reason.strip() or not decision.author.strip():
-        message = "a decision needs a reason and an author; auditors read both"
-        raise ValueError(message)
+    require_signature(decision.author, decision.reason)
     history.decide(decision)
     if as_json:
         names = [
@@ -176,6 +168,4 @@ def _now(settings: Settings, history: HistoryStore, model: str) -> datetime:
 
 
 def _history(settings: Settings) -> HistoryStore:
-    url = database_url(settings)
-    require_current(url)
-    return HistoryStore(connect_once(url, name="calmon baseline"))
+    return HistoryStore(database(settings, "baseline"))

@@ -15,6 +15,7 @@ import numpy as np
 import typer
 from rich.console import Console
 
+from monitor.cli.database import database
 from monitor.cli.decision_options import (
     Asked,
     Cutoff,
@@ -24,15 +25,13 @@ from monitor.cli.decision_options import (
     model_and_version,
 )
 from monitor.cli.event_files import is_data_file, read_events, read_scored
+from monitor.cli.options import AsJson
 from monitor.config import Settings, load
-from monitor.config.asked import database_url
 from monitor.core.bins import BinCounts
 from monitor.core.claims import WHOLE
 from monitor.core.comparing import compare_paired, compare_unpaired
 from monitor.printing import comparison as compare_printing
-from monitor.store.engine import connect_once
 from monitor.store.history import HistoryStore
-from monitor.store.migrate import require_current
 from monitor.store.panes import PaneStore
 from monitor.watch.labelled_rows import LabelledRows, labelled_rows, paired
 from monitor.watch.observed_spans import newest_windows
@@ -64,7 +63,7 @@ def compare(  # noqa: PLR0913  # one parameter an option
     cutoff: Cutoff = None,
     cost_false_positive: FalsePositive = None,
     cost_false_negative: FalseNegative = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Say which of two models is the more honest, with every difference and its interval."""
     settings = load(policy_path, os.environ)
@@ -140,9 +139,7 @@ def _of_name(events: Events, model: str, version: str | None, name: str) -> Labe
 
 def _of_database(settings: Settings, a: str, b: str, asked: Asked) -> Comparison:
     """The newest judged windows of two series, as histograms."""
-    url = database_url(settings)
-    require_current(url)
-    engine = connect_once(url, name="calmon compare")
+    engine = database(settings, "compare")
     panes, history = PaneStore(engine), HistoryStore(engine)
     known = panes.models()
     counts, models = [], []

@@ -6,7 +6,6 @@ or dropped that was not selected. Must never: hold logic of its own beyond words
 
 from __future__ import annotations
 
-import getpass
 import json
 import os
 from contextlib import contextmanager
@@ -17,8 +16,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
+from monitor.cli.database import database
+from monitor.cli.options import AsJson, ConfigPath
+from monitor.cli.signed import this_user
 from monitor.config import Settings, load
-from monitor.config.asked import database_url
 from monitor.config.times import parse_moment, parse_span
 from monitor.core.verdicts import rfc3339
 from monitor.ingest.replayable import cannot_replay
@@ -33,8 +34,6 @@ from monitor.printing.dead_letters import (
     whole_json,
 )
 from monitor.store.dead_letters import DeadLetterStore, Place, Selection
-from monitor.store.engine import connect_once
-from monitor.store.migrate import require_current
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,10 +42,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Messages that could not be used.", no_args_is_help=True)
 
-ConfigPath = Annotated[
-    Path | None, typer.Option("--config", "-c", help="Configuration file; else CALMON_CONFIG.")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 TopicOption = Annotated[str | None, typer.Option("--topic", help="Letters of this topic.")]
 PartitionOption = Annotated[
     int | None, typer.Option("--partition", min=0, help="Letters of this partition of --topic.")
@@ -125,7 +120,7 @@ def replay(  # noqa: PLR0913  # one parameter an option
     )
 
     selection = _selection(topic, partition, offset, reason, since, everything=everything)
-    by = _named(author or _user(), "--author")
+    by = _named(author or this_user(), "--author")
     settings = _load(config_path)
     with _store(settings) as store:
         if offset is not None:
@@ -209,14 +204,6 @@ def _named(text: str, option: str) -> str:
     return text.strip()
 
 
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # a container's user may have no name; 3.13 raises OSError
-        message = "this process's user has no name; give --author"
-        raise ValueError(message) from None
-
-
 def _place_of(selection: Selection) -> Place:
     return Place(selection.topic or "", selection.partition or 0, selection.offset or 0)
 
@@ -245,9 +232,7 @@ def _load(path: Path | None) -> Settings:
 
 @contextmanager
 def _store(settings: Settings) -> Iterator[DeadLetterStore]:
-    url = database_url(settings)
-    require_current(url)
-    engine = connect_once(url, name="calmon deadletter")
+    engine = database(settings, "deadletter")
     try:
         yield DeadLetterStore(engine)
     finally:

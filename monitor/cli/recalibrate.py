@@ -18,6 +18,7 @@ from rich.console import Console
 from typer.core import TyperGroup
 
 from monitor import __version__
+from monitor.cli.database import database
 from monitor.cli.decision_options import PolicyPath, model_and_version
 from monitor.cli.event_files import (
     is_data_file,
@@ -26,17 +27,16 @@ from monitor.cli.event_files import (
     refuse_overwriting,
     scored_by_day,
 )
+from monitor.cli.options import AsJson
+from monitor.cli.signed import Author, Reason, require_signature
 from monitor.config import load
-from monitor.config.asked import database_url
 from monitor.core.claims import WHOLE
 from monitor.core.recalibrating import propose as proposed
 from monitor.core.recalibration import dumps, recalibrator
 from monitor.core.recalibration_effects import APPROVED, REJECTED
 from monitor.core.recalibrators import Method
 from monitor.printing import recalibration as recalibrate_printing
-from monitor.store.engine import connect_once
 from monitor.store.history import HistoryStore
-from monitor.store.migrate import require_current
 from monitor.store.panes import PaneStore
 from monitor.store.recalibrations import RecalibrationStore
 from monitor.watch.backtest import Events
@@ -46,7 +46,6 @@ from monitor.watch.recalibrations import file_name, provenance
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from sqlalchemy import Engine
     from typer._click.core import Context  # typer.Context is a subclass of it
 
     from monitor.config import Settings
@@ -59,9 +58,6 @@ NONE_HELPS = 1
 
 
 ProposalId = Annotated[int, typer.Argument(help="Number of the proposal.")]
-Reason = Annotated[str, typer.Option(help="Why; it stands in the history.")]
-Author = Annotated[str, typer.Option(help="Who decides; it stands in the history.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 
 class Asked(StrEnum):
@@ -216,26 +212,18 @@ def _decide(  # noqa: PLR0913  # what is said, and where
     *,
     as_json: bool,
 ) -> None:
-    if not reason.strip() or not author.strip():
-        message = "a decision needs a reason and an author; auditors read both"
-        raise ValueError(message)
+    require_signature(author, reason)
     found = _store(load(config_path, os.environ)).decide(proposal_id, decision, author, reason)
     recalibrate_printing.show_decision(Console(), found, decision, as_json=as_json)
 
 
 def _store(settings: Settings) -> RecalibrationStore:
-    return RecalibrationStore(_database(settings))
-
-
-def _database(settings: Settings) -> Engine:
-    url = database_url(settings)
-    require_current(url)
-    return connect_once(url, name="calmon recalibrate")
+    return RecalibrationStore(database(settings, "recalibrate"))
 
 
 def _watched(settings: Settings, what: str, version: str | None) -> Mapping[Series, Observed]:
     """The window of the newest verdict on each series; after a drift, what comes after it."""
-    engine = _database(settings)
+    engine = database(settings, "recalibrate")
     panes = PaneStore(engine)
     model, named = model_and_version(what, panes.models())
     windows = newest_windows(

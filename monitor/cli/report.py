@@ -16,6 +16,7 @@ from rich.console import Console
 
 from monitor.cli.event_files import read_labelled, refuse_overwriting, scored_by_day
 from monitor.cli.file_reports import file_report
+from monitor.cli.options import AsJson
 from monitor.core.bins import BinCounts
 from monitor.core.quick_report import quick_report, title
 from monitor.core.recalibration_words import proposal_json
@@ -42,7 +43,7 @@ def report(  # noqa: PLR0913  # one parameter an option
     as_markdown: Annotated[
         bool, typer.Option("--markdown", help="Print that page as markdown, without its picture.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    as_json: AsJson = False,
     by_version: Annotated[bool, typer.Option("--by-version", help="A report a version.")] = False,
 ) -> None:
     """Print the reliability table and the metrics of files, and what their labels' delays say."""

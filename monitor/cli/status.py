@@ -12,14 +12,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from monitor.cli.database import database
 from monitor.cli.options import AsJson, ConfigPath
 from monitor.config import load
-from monitor.config.asked import database_url
 from monitor.printing.reports import advice_json, print_advice, print_claims
 from monitor.printing.status import print_due, print_status, status_json
-from monitor.store.engine import connect_once
 from monitor.store.history import HistoryStore
-from monitor.store.migrate import require_current
 from monitor.store.panes import PaneStore
 from monitor.watch.advice import stored_advices
 from monitor.watch.schedule import stored_due
@@ -39,9 +37,7 @@ def status(
 ) -> None:
     """Print every model's state."""
     settings = load(config_path, os.environ)
-    url = database_url(settings)
-    require_current(url)
-    engine = connect_once(url, name="calmon status")
+    engine = database(settings, "status")
     panes = PaneStore(engine)
     history = HistoryStore(engine)
     found = status_json(history, panes, model)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from monitor.cli.database import database
 from monitor.cli.decision_options import (
     Asked,
     Cutoff,
@@ -23,17 +24,15 @@ from monitor.cli.decision_options import (
     PolicyPath,
 )
 from monitor.cli.event_files import is_data_file, read_events, read_labelled
+from monitor.cli.options import AsJson
 from monitor.config import load
-from monitor.config.asked import database_url
 from monitor.core.bins import BinCounts
 from monitor.core.claims import WHOLE, Series
 from monitor.core.decision_evidence import MIN_LABELS
 from monitor.core.kinds import level_of
 from monitor.core.threshold_advice import Observed, threshold_advice
 from monitor.printing import threshold as threshold_printing
-from monitor.store.engine import connect_once
 from monitor.store.history import HistoryStore
-from monitor.store.migrate import require_current
 from monitor.store.panes import PaneStore
 from monitor.watch.backtest import Events
 from monitor.watch.observed_spans import newest_windows, observed_in_files
@@ -75,7 +74,7 @@ def threshold(  # noqa: PLR0913  # one parameter an option
             "--claim", help="Of several kinds of confidence this one, as confidence:judge."
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Say what the cutoff costs, which one would be best, and what the reviewers get."""
     settings = load(policy_path, os.environ)
@@ -86,9 +85,7 @@ def threshold(  # noqa: PLR0913  # one parameter an option
         return replace(policy, decision=asked.over(policy.decision))
 
     if labels is None and not is_data_file(Path(what)):
-        url = database_url(settings)
-        require_current(url)
-        engine = connect_once(url, name="calmon threshold")
+        engine = database(settings, "threshold")
         observed = newest_windows(
             PaneStore(engine), HistoryStore(engine), policy_for(what), what, version
         )
