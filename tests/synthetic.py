@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from monitor.watch.backtest import Events
+from monitor.watch.counting import Events
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

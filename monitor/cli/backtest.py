@@ -19,6 +19,7 @@ from monitor.config import load
 from monitor.core.policies import Policy
 from monitor.printing.backtest import print_backtest
 from monitor.watch import backtest as backtests
+from monitor.watch.counting import series_reports
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -45,7 +46,7 @@ def backtest(  # noqa: PLR0913  # one parameter an option
     announced = _changes(changes)
     events = read_events(predictions, labels)
     counted, given, alerts = backtests.backtest(events, policy_for, announced, fleet)
-    reports = backtests.series_reports(counted, by_version=by_version)
+    reports = series_reports(counted, by_version=by_version)
     if as_json:
         shown = {"series": reports, "alerts": [alert.as_json() for alert in alerts]}
         typer.echo(json.dumps(shown))

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     from monitor.core.comparing import Comparison
     from monitor.core.decisions import DecisionPolicy
-    from monitor.watch.backtest import Events
+    from monitor.watch.counting import Events
 
     Decisions = tuple[DecisionPolicy, DecisionPolicy] | None
 

@@ -14,9 +14,9 @@ from monitor.core.bins import BinCounts
 from monitor.core.claims import Series
 from monitor.core.policies import Policy
 from monitor.core.reports import SeriesReport, series_report
-from monitor.watch import backtest as backtests
-from monitor.watch.backtest import Events
+from monitor.watch import counting
 from monitor.watch.corroboration import Agreement, agreements
+from monitor.watch.counting import Events
 from monitor.watch.temperatures import ModelTemperature, temperatures
 
 if TYPE_CHECKING:
@@ -41,17 +41,17 @@ def file_report(predictions: Path, labels: Path | None, *, by_version: bool) -> 
     """Report of two files, or of one that holds both; raises FileError for what is unusable."""
     if labels is not None:
         events = read_events(predictions, labels)
-        counted = backtests.count(events, lambda _: POLICY)
+        counted = counting.count(events, lambda _: POLICY)
         return FileReport(
-            backtests.series_reports(counted, by_version=by_version),
-            backtests.label_advices(events, counted, lambda _: POLICY),
+            counting.series_reports(counted, by_version=by_version),
+            counting.label_advices(events, counted, lambda _: POLICY),
             agreements(events),
             temperatures(events),
         )
     found = read_labelled(predictions)
     if isinstance(found, Events):
-        counted = backtests.count(found, lambda _: POLICY)
-        reports = backtests.series_reports(counted, by_version=by_version)
+        counted = counting.count(found, lambda _: POLICY)
+        reports = counting.series_reports(counted, by_version=by_version)
         return FileReport(reports, [], agreements(found), temperatures(found))
     counts = BinCounts.from_rows(found.score, found.label == 1)
     series = Series(found.source, "")

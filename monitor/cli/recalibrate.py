@@ -39,7 +39,7 @@ from monitor.printing import recalibration as recalibrate_printing
 from monitor.store.history import HistoryStore
 from monitor.store.panes import PaneStore
 from monitor.store.recalibrations import RecalibrationStore
-from monitor.watch.backtest import Events
+from monitor.watch.counting import Events
 from monitor.watch.observed_spans import newest_windows, observed_in_files
 from monitor.watch.recalibrations import file_name, provenance
 

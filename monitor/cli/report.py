@@ -24,8 +24,8 @@ from monitor.core.verdicts import as_plain
 from monitor.pictures import bins_svg
 from monitor.printing import reports as printing
 from monitor.printing.report_page import html_page, markdown
-from monitor.watch.backtest import Events
 from monitor.watch.corroboration import agreement_words
+from monitor.watch.counting import Events
 from monitor.watch.temperatures import temperature_words
 
 if TYPE_CHECKING:

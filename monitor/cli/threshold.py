@@ -34,7 +34,7 @@ from monitor.core.threshold_advice import Observed, threshold_advice
 from monitor.printing import threshold as threshold_printing
 from monitor.store.history import HistoryStore
 from monitor.store.panes import PaneStore
-from monitor.watch.backtest import Events
+from monitor.watch.counting import Events
 from monitor.watch.observed_spans import newest_windows, observed_in_files
 
 if TYPE_CHECKING:

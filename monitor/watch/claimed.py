@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from monitor.core.policies import Policy
-    from monitor.watch.backtest import Events
+    from monitor.watch.counting import Events
 
     Text = NDArray[np.object_]
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from monitor.watch.backtest import Events
+    from monitor.watch.counting import Events
 
 SURE = 0.5
 """A source takes an answer for right above this confidence."""

@@ -17,7 +17,7 @@ from monitor.core.comparing import Pairs
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from monitor.watch.backtest import Events
+    from monitor.watch.counting import Events
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -13,8 +13,8 @@ import numpy as np
 
 from monitor.core.threshold_advice import Observed
 from monitor.core.verdicts import Status
-from monitor.watch.backtest import DAY_S, count
 from monitor.watch.cohorts import cohorts_of, members
+from monitor.watch.counting import DAY_S, count
 from monitor.watch.ranged import Ranged
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from monitor.store.history import HistoryStore
     from monitor.store.judgements import Standing
     from monitor.store.panes import PaneStore
-    from monitor.watch.backtest import Events
+    from monitor.watch.counting import Events
 
 
 def newest_windows(  # noqa: PLR0913  # what is read, and of whom

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from monitor.core.claims import POSITIVE
 from monitor.core.delay_cells import DelayCells
-from monitor.watch.backtest import Counted, series_reports
+from monitor.watch.counting import Counted, series_reports
 
 if TYPE_CHECKING:
     from monitor.core.reports import SeriesReport

@@ -17,7 +17,7 @@ from monitor.core.kinds import Kind, claim_set_of, class_number
 from monitor.watch.labelled_rows import newest_labels
 
 if TYPE_CHECKING:
-    from monitor.watch.backtest import Events
+    from monitor.watch.counting import Events
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Engine
 
-    from monitor.watch.backtest import Events
+    from monitor.watch.counting import Events
     from tests.servers import TestKafka
 
 CHECKOUT = Path(__file__).parents[2]

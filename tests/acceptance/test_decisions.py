@@ -12,7 +12,7 @@ from monitor.core.bins import BinCounts
 from monitor.core.decisions import DecisionPolicy
 from monitor.core.policies import FirstLabels, Policy
 from monitor.core.thresholds import CostCurve
-from monitor.watch.backtest import count
+from monitor.watch.counting import count
 from monitor.watch.labelled_rows import labelled_rows
 from tests.acceptance.product import written
 from tests.core.test_comparing import too_extreme

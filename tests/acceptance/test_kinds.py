@@ -19,9 +19,9 @@ from monitor.core.class_temperature import MOST_ROWS
 from monitor.core.kinds import ClaimSet
 from monitor.core.policies import Policy
 from monitor.core.verdicts import Direction
-from monitor.watch import backtest as backtests
-from monitor.watch.backtest import Events
+from monitor.watch.backtest import backtest
 from monitor.watch.corroboration import agreement_words, agreements
+from monitor.watch.counting import Events, count, series_reports
 from monitor.watch.temperatures import temperature_words, temperatures
 from tests.acceptance.product import SHARED
 
@@ -133,7 +133,7 @@ def until(events: Events, end: datetime) -> Events:
 
 def alerts(events: Events, policy: Policy) -> dict[tuple[str, str], list[BacktestAlert]]:
     fired: dict[tuple[str, str], list[BacktestAlert]] = {}
-    for alert in backtests.backtest(events, lambda _: policy)[2]:
+    for alert in backtest(events, lambda _: policy)[2]:
         series = alert.episode.series
         fired.setdefault((series.model, series.claim), []).append(alert)
     return fired
@@ -168,9 +168,7 @@ def sources() -> Events:
 
 def test_sources_of_confidence_stand_side_by_side() -> None:
     events = sources()
-    reports = backtests.series_reports(
-        backtests.count(events, lambda _: Policy()), by_version=False
-    )
+    reports = series_reports(count(events, lambda _: Policy()), by_version=False)
     token = {r["model"]: r for r in reports if r["claim"] == "confidence:token_prob"}
     for model, report in token.items():
         expected = oracle("llm_msp", model)

@@ -13,7 +13,8 @@ import pytest
 from monitor.core.policies import Policy
 from monitor.core.verdicts import Cause, Direction
 from monitor.ingest.files import read_labels, read_predictions, with_models
-from monitor.watch.backtest import BacktestAlert, Events, backtest
+from monitor.watch.backtest import BacktestAlert, backtest
+from monitor.watch.counting import Events
 from tests.acceptance.product import SHARED
 from tests.acceptance.replay import check, replayed, shown, threads
 from tests.notify.slack_faults import Fault, FaultKind

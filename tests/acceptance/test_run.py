@@ -17,7 +17,8 @@ from sqlalchemy import text
 from monitor.cli.event_files import read_events
 from monitor.core.policies import Policy
 from monitor.store.panes import PaneStore
-from monitor.watch.backtest import backtest, count, messages
+from monitor.watch.backtest import backtest, messages
+from monitor.watch.counting import count
 from tests.acceptance.product import (
     CHECKOUT,
     SHARED,
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from monitor.core.losses import Losses
-    from monitor.watch.backtest import Counted
+    from monitor.watch.counting import Counted
     from tests.servers import TestKafka
 
 

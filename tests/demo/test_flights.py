@@ -17,7 +17,8 @@ from monitor.demo.flights import (
     read_table,
 )
 from monitor.ingest.files import with_models
-from monitor.watch.backtest import Events, backtest
+from monitor.watch.backtest import backtest
+from monitor.watch.counting import Events
 from tests.acceptance.replay import check, replayed, shown, threads
 
 if TYPE_CHECKING:

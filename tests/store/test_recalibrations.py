@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import pytest
     from sqlalchemy import Engine
 
-    from monitor.watch.backtest import Events
+    from monitor.watch.counting import Events
 
 
 APPLIED_AT = day(22.5)

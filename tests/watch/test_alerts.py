@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from monitor.core.grouping import Told
-    from monitor.watch.backtest import Events
+    from monitor.watch.counting import Events
     from monitor.watch.following import Judged
 
 DAYS = 30

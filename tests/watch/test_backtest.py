@@ -11,7 +11,8 @@ from monitor.core.events import ChangeEvent, ChangeKind
 from monitor.core.fleet import Fleet
 from monitor.core.policies import AlertPolicy, Cadence, FirstLabels, Policy
 from monitor.core.verdicts import Cause, Direction, Status
-from monitor.watch.backtest import backtest, count, series_reports
+from monitor.watch.backtest import backtest
+from monitor.watch.counting import count, series_reports
 from tests.synthetic import DAY_MS, START_MS, stream, together
 
 POLICY = Policy(baseline=FirstLabels(1000), segments=("country",))

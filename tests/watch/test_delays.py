@@ -17,7 +17,8 @@ from monitor.core.policies import FirstLabels, Policy, Unlabelled
 from monitor.core.series_state import IMPORTED, Baseline, Cohort
 from monitor.store.history import HistoryStore
 from monitor.watch.advice import stored_advices
-from monitor.watch.backtest import Events, backtest, count
+from monitor.watch.backtest import backtest
+from monitor.watch.counting import Events, count
 from tests.core.delayed import rows
 from tests.watch.watched import Watched
 

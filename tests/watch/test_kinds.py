@@ -11,14 +11,15 @@ import pytest
 from monitor.core.kinds import class_number
 from monitor.core.policies import FirstLabels, Policy
 from monitor.core.verdicts import Status
-from monitor.watch.backtest import Events, backtest, count
+from monitor.watch.backtest import backtest
+from monitor.watch.counting import Events, count
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
-    from monitor.watch.backtest import Counted
+    from monitor.watch.counting import Counted
 
 DAY_MS = 86_400_000
 START_MS = 1_770_000_000_000 // DAY_MS * DAY_MS

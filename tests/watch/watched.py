@@ -18,8 +18,8 @@ from monitor.store.delays import delay_columns
 from monitor.store.history import HistoryStore
 from monitor.store.packing import pack
 from monitor.store.panes import PaneStore
-from monitor.watch.backtest import count
 from monitor.watch.clock import Clock
+from monitor.watch.counting import count
 from monitor.watch.tick import COHORTS_A_TICK, Watcher, WatchSettings
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from monitor.core.events import ChangeEvent
     from monitor.core.fleet import Fleet
     from monitor.core.policies import Policy
-    from monitor.watch.backtest import Events
+    from monitor.watch.counting import Events
     from monitor.watch.following import Judged
 
 
