@@ -8,7 +8,6 @@ problem, read os.environ itself, or raise anything but ConfigError for what a pe
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import combinations, product
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -17,11 +16,18 @@ from pydantic import ValidationError
 from monitor.config.document import MAX_BYTES, Document, read_document
 from monitor.config.environment import FILE, read_environment, variable
 from monitor.config.fleets import fleet_faults, fleet_of
+from monitor.config.key_faults import (
+    CHANNEL,
+    WHOLE_BLOCKS,
+    broken_rules,
+    channel_faults,
+    same_topics,
+    touched,
+)
 from monitor.config.keys import FileKeys
 from monitor.config.messages import blank_value, explain, place
 from monitor.config.policy_keys import PolicyKeys
-from monitor.config.problems import ConfigError, KeyPath, Problem, key_text, printable, shown
-from monitor.config.process_keys import HttpKeys, IngestKeys, TopicKeys
+from monitor.config.problems import ConfigError, KeyPath, Problem, key_text, printable
 from monitor.config.routing import (
     Route,
     every_route,
@@ -29,11 +35,8 @@ from monitor.config.routing import (
     routes_of,
     routing_faults,
     stray_secrets,
-    takes_every_alert,
 )
-from monitor.config.rules import RULES
 from monitor.core.policies import Policy
-from monitor.notify.channels import channel_problem
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -41,21 +44,18 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from monitor.config.environment import Connections
+    from monitor.config.process_keys import HttpKeys, IngestKeys, TopicKeys
     from monitor.config.routing_keys import RoutingKeys
     from monitor.core.episodes import Severity
     from monitor.core.fleet import Fleet
 
 _ABSENT = object()
-_CHANNEL: KeyPath = ("routing", "slack", "channel")
 _NULLABLE: tuple[KeyPath, ...] = (
-    _CHANNEL,
+    CHANNEL,
     ("http", "address"),
     ("http", "public_url"),
     ("fleet", "false_alarms"),
 )
-
-WHOLE_BLOCKS = ("baseline", "decision", "claims")
-"""Policy keys that are mappings, overridden whole."""
 TEXT_NAME = "calmon.yaml"
 """Name that problems give to a text that came from no file."""
 
@@ -187,11 +187,11 @@ def _check(
     document = read_document(text)
     keys, faults = _validated(document)
     faulty = {fault.path for fault in document.faults if fault.path} | set(faults)
-    faults |= _same_topics(keys, faulty) | _broken_rules(keys, faulty)
+    faults |= same_topics(keys, faulty) | broken_rules(keys, faulty)
     compared = fleet_faults(keys) | routing_faults(keys.routing)
-    faults |= {p: m for p, m in compared.items() if not _touched(p, faulty)}
+    faults |= {p: m for p, m in compared.items() if not touched(p, faulty)}
     if connections.slack_token is not None:
-        faults |= _channel_faults(keys, faulty)
+        faults |= channel_faults(keys, faulty)
     found = [(fault.line, fault.path, fault.message) for fault in document.faults]
     found += [(document.line(path), path, message) for path, message in faults.items()]
     found.sort(key=lambda fault: fault[0] or 0)
@@ -252,81 +252,12 @@ def _prune(data: dict[str, Any], path: KeyPath) -> bool:
     return False
 
 
-def _same_topics(keys: FileKeys, faulty: set[KeyPath]) -> dict[KeyPath, str]:
-    faults: dict[KeyPath, str] = {}
-    for one, other in combinations(TopicKeys.model_fields, 2):
-        topic = getattr(keys.topics, other)
-        if getattr(keys.topics, one) != topic or _touched(("topics", one), faulty):
-            continue
-        blamed, kept = (other, one) if other in keys.topics.model_fields_set else (one, other)
-        if not _touched(("topics", other), faulty):
-            message = f"{shown(topic)} is the topic of {kept} too; give each its own"
-            faults.setdefault(("topics", blamed), message)
-    return faults
-
-
-def _broken_rules(keys: FileKeys, faulty: set[KeyPath]) -> dict[KeyPath, str]:
-    """Faults between keys. A model that only inherits a fault of `defaults` is not blamed."""
-    defaults = keys.defaults.over(Policy())
-    policies: list[tuple[KeyPath, PolicyKeys, Policy]] = [(("defaults",), keys.defaults, defaults)]
-    policies += [(("models", name), own, own.over(defaults)) for name, own in keys.models.items()]
-    faults: dict[KeyPath, str] = {}
-    for (at, own, policy), rule in product(policies, RULES):
-        written = [key for key in rule.keys if key in own.model_fields_set]
-        origins = [at if key in written else ("defaults",) for key in rule.keys]
-        places = [(*origin, key) for origin, key in zip(origins, rule.keys, strict=True)]
-        places += [(*at, key) for key in rule.keys]
-        message = rule.fault(policy) if written else None
-        if message and not any(_touched(path, faulty) for path in places):
-            subject = "" if written[0] == rule.keys[0] else f"{rule.keys[0]} of "
-            faults.setdefault((*at, written[0]), subject + message)
-    return faults
-
-
-def _channel_faults(keys: FileKeys, faulty: set[KeyPath]) -> dict[KeyPath, str]:
-    """Channels that Slack would refuse when an alert is due, and the one that is missing."""
-    written: dict[KeyPath, str | None] = {
-        _CHANNEL: keys.routing.slack.channel,
-        ("defaults", "slack_channel"): keys.defaults.slack_channel,
-    }
-    for name, own in keys.models.items():
-        written["models", name, "slack_channel"] = own.slack_channel
-    faults = {path: channel_problem(channel) for path, channel in written.items() if channel}
-    found = {path: message for path, message in faults.items() if message}
-    unsure = any(
-        path in {("auto_register",), ("defaults",), ("models",)} or path[-1] == "slack_channel"
-        for path in faulty
-    )
-    missing = keys.routing.slack.channel is None and None in _policy_channels(keys)
-    missing = missing and not takes_every_alert(keys.routing)
-    if missing and not unsure and not _touched(_CHANNEL, faulty):
-        found[_CHANNEL] = (
-            f"is missing, but {variable('slack_token')} is set; give the id of the channel "
-            "for alerts, as C0123ABCDEF, or a rule with nothing but `to`, or unset the token"
-        )
-    return found
-
-
-def _policy_channels(keys: FileKeys) -> list[str | None]:
-    """Channel of each policy that a model can have."""
-    defaults = keys.defaults.over(Policy())
-    used = [own.over(defaults).slack_channel for own in keys.models.values()]
-    return [defaults.slack_channel, *used] if keys.auto_register else used
-
-
 def _no_channel(connections: Connections) -> list[Problem]:
     """A token without a file: nothing can name the channel."""
     if connections.slack_token is None:
         return []
     message = (
-        f"is set, but no file names a channel; give {key_text(_CHANNEL)} in a file and name the "
+        f"is set, but no file names a channel; give {key_text(CHANNEL)} in a file and name the "
         f"file by --config or {variable('config')}, or unset the token"
     )
     return [Problem(FILE, None, variable("slack_token"), message)]
-
-
-def _touched(path: KeyPath, faulty: set[KeyPath]) -> bool:
-    """Whether a fault is at the path, around it, or directly within it."""
-    if any(path[:length] in faulty for length in range(1, len(path) + 1)):
-        return True
-    return path[-1] in WHOLE_BLOCKS and any(path == fault[:-1] for fault in faulty)
