@@ -13,11 +13,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import ARRAY, TIMESTAMP, Text, bindparam, func, select, text
 
 from monitor.store import tables as t
-from monitor.store.alerting import (
-    insert_alerts,
-    newest_episodes,
-    newest_groups,
-)
+from monitor.store.alerting import insert_alerts, newest_groups
 from monitor.store.announcements import (
     announced,
     insert_decision,
@@ -26,6 +22,7 @@ from monitor.store.announcements import (
 )
 from monitor.store.baselines import imported_baselines, insert_baseline, newest_baselines
 from monitor.store.engine import transaction
+from monitor.store.episodes import newest_episodes
 from monitor.store.interactions import (
     Answer,
     StoredSilence,

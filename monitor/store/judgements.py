@@ -14,7 +14,7 @@ from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from monitor.store import tables as t
-from monitor.store.alerting import insert_episode, newest_episodes
+from monitor.store.episodes import insert_episode, newest_episodes
 from monitor.store.identities import identity, identity_columns, series_of
 
 if TYPE_CHECKING:
