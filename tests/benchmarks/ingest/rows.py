@@ -47,6 +47,7 @@ ON CONFLICT (model, version, segments, pane, bin)
 DO UPDATE SET predicted = bin.predicted + excluded.predicted
 """
 
+# NOT IN is looked up in a hash table, whatever number of matches the planner expects.
 LABELS = """
 WITH label AS (
     SELECT * FROM unnest(%s::text[], %s::text[], %s::int[]) AS l(prediction_id, model, label)),
@@ -61,8 +62,7 @@ counted AS (
     DO UPDATE SET labelled = bin.labelled + excluded.labelled,
                   positive = bin.positive + excluded.positive)
 INSERT INTO early_label
-SELECT * FROM label l WHERE NOT EXISTS (
-    SELECT FROM matched m WHERE (m.prediction_id, m.model) = (l.prediction_id, l.model))
+SELECT * FROM label WHERE (prediction_id, model) NOT IN (SELECT prediction_id, model FROM matched)
 ON CONFLICT DO NOTHING
 """
 
@@ -112,8 +112,10 @@ def main() -> None:
     url = make_url(task.database_url).set(drivername="postgresql")
     database = psycopg.connect(url.render_as_string(hide_password=False), autocommit=True)
     database.execute(SCHEMA)
-    # Planned while the tables are empty, the joins would read them whole for ever after.
+    # Planned while the tables are empty, the joins would read them whole for ever after: now and
+    # then in nested loops, and hours long.
     database.execute("SET enable_seqscan = off")
+    database.execute("SET plan_cache_mode = force_custom_plan")
     consumer = open_consumer(task.kafka, task.group, BATCH_EVENTS, without_offset="earliest")
     topics = (task.predictions, task.labels, task.changes)
     consumer.subscribe(list(topics))
