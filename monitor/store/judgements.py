@@ -9,13 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import insert, select
+from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import distinct_on
-from sqlalchemy.dialects.postgresql import insert as upsert
 
 from monitor.store import tables as t
 from monitor.store.episodes import insert_episode, newest_episodes
-from monitor.store.identities import identity, identity_columns, series_of
+from monitor.store.evaluations import insert_evaluations, insert_policies
+from monitor.store.identities import identity_columns, series_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,31 +58,13 @@ class Standing:
 
 
 def insert_judgements(connection: Connection, judgements: Sequence[Judgement]) -> None:
-    """Add verdicts in their order: those that change no episode many at a time."""
-    policies = {id(j.policy): j.policy for j in judgements}.values()
-    fingerprints = {id(policy): policy.fingerprint for policy in policies}
-    rows = {
-        fingerprints[id(p)]: {"fingerprint": fingerprints[id(p)], "body": p.as_json()}
-        for p in policies
-    }
-    if rows:
-        connection.execute(upsert(t.policy).on_conflict_do_nothing(), list(rows.values()))
-    waiting: list[Json] = []
-    for judgement in judgements:
-        row = _evaluation(judgement.verdict, fingerprints[id(judgement.policy)])
-        if judgement.decision is None:
-            waiting.append(row)
-            continue
-        if waiting:
-            connection.execute(insert(t.evaluation), waiting)
-            waiting = []
-        evaluation_id = connection.execute(
-            insert(t.evaluation).values(row).returning(t.evaluation.c.evaluation_id)
-        ).scalar_one()
-        at = judgement.verdict.evaluated_at
-        insert_episode(connection, judgement.decision, at, evaluation_id)
-    if waiting:
-        connection.execute(insert(t.evaluation), waiting)
+    """Add verdicts in their order, and the episodes that they changed."""
+    insert_policies(connection, {id(j.policy): j.policy for j in judgements}.values())
+    numbers = insert_evaluations(connection, [(j.verdict, j.policy) for j in judgements])
+    for judgement, evaluation_id in zip(judgements, numbers, strict=True):
+        if judgement.decision is not None:
+            at = judgement.verdict.evaluated_at
+            insert_episode(connection, judgement.decision, at, evaluation_id)
 
 
 def newest_standings(connection: Connection, models: Sequence[str] | None = None) -> list[Standing]:
@@ -110,16 +92,3 @@ def newest_standings(connection: Connection, models: Sequence[str] | None = None
         )
         for row in rows
     ]
-
-
-def _evaluation(verdict: Verdict, fingerprint: str) -> Json:
-    return {
-        **identity(verdict.series),
-        "status": str(verdict.status),
-        "reason": verdict.reason,
-        "evaluated_at": verdict.evaluated_at,
-        "window_start_at": verdict.window_start_at,
-        "window_end_at": verdict.window_end_at,
-        "evidence": verdict.as_json()["evidence"],
-        "policy_fingerprint": fingerprint,
-    }
