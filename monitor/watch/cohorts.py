@@ -15,7 +15,6 @@ from monitor.core.bins import N_BINS, N_SUMS, BinCounts
 from monitor.core.claims import Series, marginals
 from monitor.core.delay_cells import DelayCells, delay_pane_s
 from monitor.core.kinds import TOP_LABEL
-from monitor.core.panes import Cells
 from monitor.core.series_state import Cohort
 
 if TYPE_CHECKING:
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from monitor.core.delays import DelayCounts
+    from monitor.core.panes import Cells
     from monitor.core.policies import Policy
 
 
@@ -52,16 +52,16 @@ def cohorts_of(
     """
     cohort_s = int(policy.cohort.total_seconds())
     on_time = cells.take(~cells.late)
-    index, prompt, complete = on_time.series, delays.on_time.series, delays.complete.series
-    found: dict[Series, list[Cohort]] = {}
-    for series, indices in members(named).items():
-        mine = rows_of(index, indices)
-        if len(mine):
+    prompt, complete = delays.on_time.series, delays.complete.series
+    parts = members(named)
+    counted = _counted(on_time, list(parts.values()), cohort_s)
+    found = {series: counted[i] for i, series in enumerate(parts) if i in counted}
+    if len(prompt) or len(complete):
+        for series, cohorts in found.items():
             own = CohortDelays(
-                _delays(delays.on_time, rows_of(prompt, indices)),
-                _delays(delays.complete, rows_of(complete, indices)),
+                _delays(delays.on_time, rows_of(prompt, parts[series])),
+                _delays(delays.complete, rows_of(complete, parts[series])),
             )
-            cohorts = _merged(Cells(on_time.key[mine], on_time.sums[mine]), cohort_s)
             found[series] = _with_delays(cohorts, policy, own)
     return found
 
@@ -71,9 +71,20 @@ def rows_of(index: NDArray[np.int64], wanted: Sequence[int]) -> NDArray[np.int64
 
     By search, since a fleet's cells are looked through once for every series.
     """
-    low = np.searchsorted(index, wanted, side="left").tolist()
-    high = np.searchsorted(index, wanted, side="right").tolist()
-    return np.concatenate([np.arange(a, b) for a, b in zip(low, high, strict=True)])
+    return _runs(*_ends(index, wanted))
+
+
+def _ends(
+    index: NDArray[np.int64], wanted: Sequence[int]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Where each value's rows begin, and how many they are."""
+    low = np.searchsorted(index, wanted, side="left")
+    return low, np.searchsorted(index, wanted, side="right") - low
+
+
+def _runs(first: NDArray[np.int64], n: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Runs of n numbers from each first on, one after the other."""
+    return np.repeat(first - (np.cumsum(n) - n), n) + np.arange(n.sum())
 
 
 def cohort_start_s(
@@ -128,12 +139,31 @@ def label_claims(named: Mapping[int, Series]) -> dict[tuple[str, str], list[int]
     return {whose: claims.get(TOP_LABEL, claims[min(claims)]) for whose, claims in found.items()}
 
 
-def _merged(cells: Cells, cohort_s: int) -> list[Cohort]:
-    start = cells.pane_start // cohort_s * cohort_s
-    starts, owner = np.unique(start, return_inverse=True)
-    sums = np.zeros((len(starts), N_BINS, N_SUMS), dtype=np.int64)
-    np.add.at(sums, (owner, cells.bin), cells.sums)
-    return [
-        Cohort(begun, begun + cohort_s, BinCounts(counts))
-        for begun, counts in zip(starts.tolist(), sums, strict=True)
-    ]
+def _counted(
+    cells: Cells, parts: Sequence[Sequence[int]], cohort_s: int
+) -> dict[int, list[Cohort]]:
+    """Cohorts in time order of each part, by its place: the cells of some series added up.
+
+    All parts at once: of a fleet, each has a handful of cohorts.
+    """
+    wanted = [index for indices in parts for index in indices]
+    first, n = _ends(cells.series, wanted)
+    rows = _runs(first, n)
+    if not len(rows):
+        return {}
+    part = np.repeat(np.arange(len(parts)), [len(indices) for indices in parts])
+    number = cells.pane_start[rows] // cohort_s
+    begun, span = int(number.min()), int(number.max() - number.min()) + 1
+    held, place = np.unique(np.repeat(part, n) * span + (number - begun), return_inverse=True)
+    sums = np.zeros((len(held), N_BINS, N_SUMS), dtype=np.int64)
+    at = (place * N_BINS + cells.bin[rows])[:, None] * N_SUMS + np.arange(N_SUMS)
+    np.add.at(sums.reshape(-1), at.reshape(-1), cells.sums[rows].reshape(-1))
+    found: dict[int, list[Cohort]] = {}
+    for whose, number_, counts in zip(
+        (held // span).tolist(), (held % span + begun).tolist(), sums, strict=True
+    ):
+        start_s = number_ * cohort_s
+        # A copy, since a baseline's cohort outlives those that it was added up with.
+        cohort = Cohort(start_s, start_s + cohort_s, BinCounts(counts.copy()))
+        found.setdefault(whose, []).append(cohort)
+    return found
