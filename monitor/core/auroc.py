@@ -59,7 +59,7 @@ def interval_about(value: float, moments: ClassMoments, level: float = 0.95) -> 
 
     if np.isnan(value):
         return Auroc(NAN, NAN, NAN, NAN, NAN)
-    value = float(np.clip(value, 0.0, 1.0))
+    value = min(max(value, 0.0), 1.0)
     positive, negative = moments.n_positive, moments.n_negative
     z = float(ndtri(0.5 + level / 2))
     n_positive, n_negative = float(positive.sum()), float(negative.sum())

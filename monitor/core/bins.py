@@ -10,7 +10,7 @@ stored by index.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Self
 
@@ -94,9 +94,11 @@ class BinCounts:
     """Counts of one series over any span: `sums` is int64 of shape (N_BINS, N_SUMS).
 
     Addition merges two spans; it is exact, associative and commutative, with `empty()` as zero.
+    `sums` is not written to any more: what is asked of it again and again is summed once.
     """
 
     sums: NDArray[np.int64]
+    _totals: list[list[int]] = field(default_factory=list, init=False, repr=False)
 
     @classmethod
     def empty(cls) -> Self:
@@ -146,19 +148,26 @@ class BinCounts:
         return self.sums[:, 3]
 
     @property
+    def totals(self) -> list[int]:
+        """Sums over all micro-bins, as in SUMS."""
+        if not self._totals:
+            self._totals.append(self.sums.sum(axis=0).tolist())
+        return self._totals[0]
+
+    @property
     def n_predicted(self) -> int:
         """Number of predictions."""
-        return int(self.sums[:, 0].sum())
+        return self.totals[0]
 
     @property
     def n_labelled(self) -> int:
         """Number of labelled predictions."""
-        return int(self.sums[:, 1].sum())
+        return self.totals[1]
 
     @property
     def n_positive(self) -> int:
         """Number of positive outcomes."""
-        return int(self.sums[:, 2].sum())
+        return self.totals[2]
 
     @property
     def coverage(self) -> float:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from monitor.core.bins import FIXED_POINT
-from monitor.core.logistic import logit, sigmoid
+from monitor.core.logistic import logit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -147,7 +147,8 @@ def fit(
     if not len(cells.first):
         return Fit(before, 0.0)
     target = _Target.of(cells, features(cells.logit, knots), before, sigma, offset)
-    point, value, curve = target.climb()
+    point, curve = target.climb()
+    value = target.penalised(point, np.logaddexp(0, point.logits))
     log_evidence = value - 0.5 * (
         np.linalg.slogdet(curve.schur)[1]
         - np.linalg.slogdet(before.precision)[1]
@@ -166,17 +167,21 @@ def posterior_of(
     """The posterior of `fit` without its evidence, from features x (cells, d) that are at hand."""
     if not len(cells.first):
         return before
-    point, _, curve = _Target.of(cells, x, before, sigma, offset).climb()
+    point, curve = _Target.of(cells, x, before, sigma, offset).climb()
     return Gaussian(point.theta, curve.schur)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Point:
-    """Coefficients (d,), shocks (cohorts,), and the logits (cells,) that they give."""
+    """Coefficients (d,), shocks (cohorts,), and the logits (cells,) that they give.
+
+    tanh: of half the logits, from which both the likelihood and its derivatives are made.
+    """
 
     theta: NDArray[np.float64]
     shocks: NDArray[np.float64]
     logits: NDArray[np.float64]
+    tanh: NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -223,8 +228,8 @@ class _Target:
         """Of cells with features x (cells, d)."""
         return cls(x, cells, offset, before, max(sigma, SIGMA_MIN) ** -2)
 
-    def climb(self) -> tuple[_Point, float, _Curve]:
-        """The highest point from the prior's mean on, its value and its derivatives."""
+    def climb(self) -> tuple[_Point, _Curve]:
+        """The highest point from the prior's mean on, and its derivatives."""
         point = self.at(self.before.mean, np.zeros(len(self.cells.first)))
         value, curve = self.value(point), self.curvature(point)
         for _ in range(NEWTON_STEPS):
@@ -233,24 +238,28 @@ class _Target:
                 break
             point, value = self.climbed(point, step, value)
             curve = self.curvature(point)
-        return point, value, curve
+        return point, curve
 
     def at(self, theta: NDArray[np.float64], shocks: NDArray[np.float64]) -> _Point:
         """The point of these coefficients and shocks."""
         logits = self.x @ theta + shocks[self.cells.owner]
-        return _Point(theta, shocks, logits if self.offset is None else logits + self.offset)
+        logits = logits if self.offset is None else logits + self.offset
+        return _Point(theta, shocks, logits, np.tanh(0.5 * logits))
 
     def value(self, at: _Point) -> float:
-        """Log likelihood less penalties."""
-        logits = at.logits
+        """Log likelihood less penalties, to about 1e-16 a label: to choose a step by."""
+        return self.penalised(at, np.maximum(at.logits, 0) - np.log(0.5 + 0.5 * np.abs(at.tanh)))
+
+    def penalised(self, at: _Point, softplus: NDArray[np.float64]) -> float:
+        """Log likelihood less penalties; softplus: log(1 + exp(logit)), (cells,)."""
         off = at.theta - self.before.mean
-        fitted = self.cells.positive @ logits - self.cells.n @ np.logaddexp(0, logits)
+        fitted = self.cells.positive @ at.logits - self.cells.n @ softplus
         penalty = off @ self.before.precision @ off + self.shock_precision * at.shocks @ at.shocks
         return float(fitted - 0.5 * penalty)
 
     def curvature(self, at: _Point) -> _Curve:
         """First and second derivatives."""
-        p = sigmoid(at.logits)
+        p = 0.5 * (1 + at.tanh)
         weighted = (self.cells.n * p * (1 - p))[:, None] * self.x
         mixed = np.add.reduceat(weighted, self.cells.first, axis=0)
         spread = mixed[:, 0] + self.shock_precision

@@ -22,7 +22,7 @@ import numpy as np
 
 from monitor.core.bins import FIXED_POINT
 from monitor.core.runs import run_starts
-from monitor.core.wilson import wilson
+from monitor.core.wilson import wilson_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -102,7 +102,7 @@ def mass_bins(counts: BinCounts) -> MassBins:
     middle = 2 * np.cumsum(sums[:, 1]) - sums[:, 1]
     merged = np.add.reduceat(sums, run_starts(middle * bins // (2 * total)), axis=0)
     n, positive = merged[:, 1].astype(np.float64), merged[:, 2]
-    promised = np.clip(merged[:, 3] / (n * FIXED_POINT), 0.0, 1.0)
+    promised = np.minimum(np.maximum(merged[:, 3] / (n * FIXED_POINT), 0.0), 1.0)
     seen = (positive + PRIOR_ROWS * promised) / (n + PRIOR_ROWS)
     variance, honest = seen * (1 - seen) / n, promised * (1 - promised) / n
     return MassBins(
@@ -161,6 +161,6 @@ def _largest_gap(counts: BinCounts) -> float:
     this decides with a handful of labels, or with scores of 0 or 1 that were never wrong.
     """
     n = counts.n_labelled
-    mean = float(counts.score_sum.sum()) / (n * FIXED_POINT)
-    low, high = wilson(np.array([counts.n_positive]), np.array([n]))
-    return max(abs(float(low[0]) - mean), abs(float(high[0]) - mean))
+    mean = float(counts.totals[3]) / (n * FIXED_POINT)
+    low, high = wilson_of(counts.n_positive, n)
+    return max(abs(low - mean), abs(high - mean))

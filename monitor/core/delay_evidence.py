@@ -14,11 +14,12 @@ from monitor.core.delay_watch import Delays, watch_delays
 from monitor.core.horizons import span_words
 from monitor.core.label_delays import arrival_of, gap_of_all_labels
 from monitor.core.policies import Unlabelled
-from monitor.core.series_state import IMPORTED, SeriesState, arrival_in, merged
+from monitor.core.series_state import IMPORTED, SeriesState, arrival_in
 from monitor.core.verdicts import Correction, DelayEvidence
 
 if TYPE_CHECKING:
     from monitor.core.arrival import Arrival
+    from monitor.core.bins import BinCounts
     from monitor.core.policies import Policy
     from monitor.core.verdicts import Metrics
 
@@ -26,14 +27,16 @@ WORTH_SAYING = 0.05
 """Move of the logit by the label horizon that is worth a sentence."""
 
 
-def delay_evidence(state: SeriesState) -> DelayEvidence | None:
-    """Evidence of delays at the newest cohort; None where no delay was counted."""
+def delay_evidence(state: SeriesState, window: BinCounts) -> DelayEvidence | None:
+    """Evidence of delays at the newest cohort; None where no delay was counted.
+
+    window: counts of the state's window.
+    """
     if state.delays.on_time is None and state.delays.complete is None:
         return None
     negative = state.policy.unlabelled is Unlabelled.NEGATIVE
     horizon_s = state.policy.label_horizon.total_seconds()
     arrival = arrival_of(state.delays, horizon_s, unlabelled_negative=negative)
-    window = merged(state.window)
     found = DelayEvidence(
         unlabelled=str(state.policy.unlabelled),
         correction=_correction(state),

@@ -31,7 +31,7 @@ from monitor.core.moments import ClassMoments
 from monitor.core.policies import DetectorName, FirstLabels, WobbleRule
 from monitor.core.repairs import best_repair
 from monitor.core.restarts import restart_words
-from monitor.core.score_shift import measure_score_shift
+from monitor.core.score_shift import predicted, shift_of_rows
 from monitor.core.selection import labelled_selectively
 from monitor.core.series_state import (
     MIN_BASELINE_LABELS,
@@ -107,12 +107,10 @@ def _conclusion(
 
 def score_shift(state: SeriesState) -> ScoreShift | None:
     """The window's predictions against the baseline's by score, labelled or not."""
-    if state.baseline is None:
+    if state.facts is None:
         return None
-    before, now = state.baseline.cohorts, state.window
-    return measure_score_shift(
-        [c.counts for c in before], [c.counts for c in now], test_small=False
-    )
+    now = predicted([c.counts for c in state.window])
+    return shift_of_rows(state.facts.predicted, now, test_small=False)
 
 
 def has_shifted(state: SeriesState) -> bool:
@@ -239,7 +237,7 @@ def _evidence(state: SeriesState, window: BinCounts) -> Evidence:
     log_m, since_s = _standing(state)
     decided = policy.decision_on(state.series.claim)
     level = level_of(state.series.claim)  # of a constant nobody asks whether it ranks
-    delays = delay_evidence(state)
+    delays = delay_evidence(state, window)
     cause: Cause | None = (
         shifts.cause_of(shift, split, policy.tolerance) if shift and split else None
     )

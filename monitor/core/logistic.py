@@ -59,7 +59,7 @@ class Nodes:
 
 def logit(score: NDArray[np.float64]) -> NDArray[np.float64]:
     """Log odds of scores clipped to [1e-6, 1 - 1e-6]; shape as given."""
-    clipped = np.clip(score, SCORE_MIN, SCORE_MAX)
+    clipped = np.minimum(np.maximum(score, SCORE_MIN), SCORE_MAX)
     return np.log(clipped / (1 - clipped))
 
 
@@ -75,7 +75,7 @@ def nodes(m: ClassMoments) -> Nodes:
     the raw rows is of third order in the width of a micro-bin.
     """
     scores = [
-        np.clip(mean + side * sd, m.lower, m.upper)
+        np.minimum(np.maximum(mean + side * sd, m.lower), m.upper)
         for mean, sd in ((m.mean_positive, m.sd_positive), (m.mean_negative, m.sd_negative))
         for side in (-1, 1)
     ]
@@ -93,9 +93,8 @@ def fit_logistic(points: Nodes, *, with_intercept: bool = True) -> LogisticFit:
     """
     if not _decided(points, with_intercept=with_intercept):
         return UNDECIDED
-    x = points.logit[:, None]
-    if with_intercept:
-        x = np.hstack([np.ones_like(x), x])
+    x = np.ones((len(points.logit), 2 if with_intercept else 1))
+    x[:, -1] = points.logit
     at = maximum_likelihood(x, points)
     if at is None or not abs(at[-1]) < MAX_SLOPE:
         return UNDECIDED
@@ -136,11 +135,9 @@ def maximum_likelihood(x: NDArray[np.float64], points: Nodes) -> NDArray[np.floa
     """
     at = np.zeros(x.shape[1])
     pull, ridge = points.weight * points.sign, _ridge(x, points)
-    logits = x @ at
-    loss = _loss(points, logits)
+    loss, half = _steering_loss(points, x @ at)
     for _ in range(NEWTON_STEPS):
         # One tanh gives each node's chance of a positive, and of the class that it is not of.
-        half = np.tanh(0.5 * logits)
         p, missed = 0.5 * (1 + half), 0.5 * (1 - points.sign * half)
         uphill = x.T @ (pull * missed)
         curve = x.T @ (x * (points.weight * p * (1 - p))[:, None]) + ridge
@@ -148,12 +145,11 @@ def maximum_likelihood(x: NDArray[np.float64], points: Nodes) -> NDArray[np.floa
         if uphill @ step < NEWTON_DONE:
             # Newton's decrement: this step still squares the error, but the loss cannot show it.
             return at + step
-        size, logits = 1.0, x @ (at + step)
-        found = _loss(points, logits)
+        size = 1.0
+        found, half = _steering_loss(points, x @ (at + step))
         while found >= loss and size > MIN_STEP:
             size /= 2
-            logits = x @ (at + size * step)
-            found = _loss(points, logits)
+            found, half = _steering_loss(points, x @ (at + size * step))
         at, loss = at + size * step, found
     return None
 
@@ -161,6 +157,13 @@ def maximum_likelihood(x: NDArray[np.float64], points: Nodes) -> NDArray[np.floa
 def _loss(points: Nodes, logits: NDArray[np.float64]) -> float:
     """Negative log likelihood of the nodes' logits of a positive, (nodes,)."""
     return float(points.weight @ np.logaddexp(0.0, -points.sign * logits))
+
+
+def _steering_loss(points: Nodes, logits: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+    """`_loss` to about 1e-16 a row, to choose a step by, and the tanh of half the logits."""
+    half = np.tanh(0.5 * logits)
+    softplus = np.maximum(-points.sign * logits, 0.0) - np.log(0.5 + 0.5 * np.abs(half))
+    return float(points.weight @ softplus), half
 
 
 def _ridge(x: NDArray[np.float64], points: Nodes) -> NDArray[np.float64]:

@@ -40,7 +40,7 @@ def metrics(counts: BinCounts, moments: ClassMoments | None = None) -> Metrics:
     minus twice their covariance with the outcomes (Stephenson, Coelho and Jolliffe 2008).
     moments: of the same counts, if they are at hand.
     """
-    total = counts.sums.sum(axis=0).tolist()
+    total = counts.totals
     n, positive = total[1], total[2]
     moments = ClassMoments.of(counts) if moments is None else moments
     fit = fit_logistic(nodes(moments))
@@ -104,7 +104,7 @@ def equal_width_mce(counts: BinCounts, bins: int) -> float:
 
 def brier(counts: BinCounts) -> float:
     """Mean (score - outcome)^2, exact from the sums; NaN without labels (Brier 1950)."""
-    return _brier(counts.sums.sum(axis=0).tolist())
+    return _brier(counts.totals)
 
 
 def _brier(total: Sequence[int]) -> float:
@@ -151,7 +151,8 @@ def ranking(order: NDArray[np.float64], moments: ClassMoments) -> float:
     if not pairs:
         return NAN
     width = UNIFORM_WIDTH * np.where(moments.sd > 0, moments.sd, 1.0)
-    lead = np.clip((moments.mean_positive - moments.mean_negative) / width, -0.5, 0.5)
+    lead = (moments.mean_positive - moments.mean_negative) / width
+    lead = np.minimum(np.maximum(lead, -0.5), 0.5)
     lead[(moments.sd == 0) | (positive == 0) | (negative == 0)] = 0.0
     place = np.arange(len(order))
     if not (order[1:] > order[:-1]).all():

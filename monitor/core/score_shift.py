@@ -72,12 +72,28 @@ def measure_score_shift(
     whatever the wobble within one. A weekly rhythm breaks this unless both sides hold whole weeks.
     Without `test_small` a PSI too small to be a shift is not tested, which saves most of the work.
     """
-    rows = np.array([c.predicted for c in (*before, *now)], dtype=np.int64).reshape(-1, N_BINS)
+    return shift_of_rows(predicted(before), predicted(now), level=level, test_small=test_small)
+
+
+def predicted(cohorts: Sequence[BinCounts]) -> NDArray[np.int64]:
+    """Predictions of each cohort by micro-bin, (cohorts, N_BINS)."""
+    return np.array([c.predicted for c in cohorts], dtype=np.int64).reshape(-1, N_BINS)
+
+
+def shift_of_rows(
+    before: NDArray[np.int64],
+    now: NDArray[np.int64],
+    *,
+    level: float = LEVEL,
+    test_small: bool = True,
+) -> ScoreShift | None:
+    """As `measure_score_shift`, of `predicted` of either side."""
+    rows = np.concatenate([before, now])
     each = rows.sum(axis=1)
     n, m = int(each[: len(before)].sum()), int(each[len(before) :].sum())
     if min(n, m) < MIN_ROWS:
         return None
-    sides = rows[: len(before)].sum(axis=0), rows[len(before) :].sum(axis=0)
+    sides = before.sum(axis=0), now.sum(axis=0)
     owner = equal_mass_bins(sides[0] + sides[1], BINS)
     counts = merged_bins(rows[each > 0], owner)
     n_now = int((each[len(before) :] > 0).sum())

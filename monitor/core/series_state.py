@@ -11,8 +11,6 @@ from datetime import UTC, datetime
 from math import log
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from monitor.core.arrival import COMPLETE
 from monitor.core.bins import BinCounts
 from monitor.core.label_delays import NOTHING_SEEN, SeenDelays, arrival_of
@@ -21,6 +19,9 @@ from monitor.core.shift import Shift, measure_shift
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
 
     from monitor.core.arrival import Arrival
     from monitor.core.autocorrelation import Autocorrelation
@@ -88,11 +89,13 @@ class Baseline:
 class BaselineFacts:
     """What every judgement needs of a baseline, made once.
 
-    counts: of all its cohorts; error: mean |score - map(score)|, None without labels.
+    counts: of all its cohorts; error: mean |score - map(score)|, None without labels; predicted:
+    predictions of each cohort by micro-bin.
     """
 
     counts: BinCounts
     error: float | None
+    predicted: NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,11 +161,10 @@ def moment(epoch_s: int) -> datetime:
 
 def merged(cohorts: Sequence[Cohort]) -> BinCounts:
     """Counts of all cohorts together."""
-    return BinCounts(
-        np.sum([c.counts.sums for c in cohorts], axis=0, dtype=np.int64)
-        if cohorts
-        else BinCounts.empty().sums
-    )
+    total = BinCounts.empty().sums
+    for cohort in cohorts:
+        total += cohort.counts.sums
+    return BinCounts(total)
 
 
 def window_shift(state: SeriesState) -> Shift | None:

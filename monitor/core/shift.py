@@ -119,7 +119,7 @@ def shift_of(baseline: Detector, placed: Placed, arrival: Arrival = COMPLETE) ->
 def _equal_mass(cells: Cells) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Labels of each equal-mass bin and the bin of each cell; empty bins are left out."""
     total = cells.n.sum()
-    bins = int(np.clip(total // SHIFT_BIN_LABELS, 1, SHIFT_BINS))
+    bins = int(min(max(total // SHIFT_BIN_LABELS, 1), SHIFT_BINS))
     _, tied = np.unique(cells.logit, return_inverse=True)
     n = np.bincount(tied, weights=cells.n)
     middle = (np.cumsum(n) - n / 2) / total

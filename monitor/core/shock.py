@@ -66,14 +66,14 @@ class LevelLikelihood:
     @classmethod
     def of(cls, logits: NDArray[np.float64], cells: Cells, variance: float) -> LevelLikelihood:
         """Expansion of logits (hypotheses, cells) near the mode under a shock of this variance."""
-        logits = np.clip(logits, -LOGIT_MAX, LOGIT_MAX)
+        logits = np.minimum(np.maximum(logits, -LOGIT_MAX), LOGIT_MAX)
         positives, precision = cells.positive.sum(), 1 / max(variance, VARIANCE_MIN)
         at = np.zeros(len(logits))
         for _ in range(MODE_STEPS):
             p = 0.5 + 0.5 * np.tanh(0.5 * (logits + at[:, None]))
             expected = p @ cells.n
             curve = expected - (p * p) @ cells.n + precision
-            at = at + np.clip((positives - expected - precision * at) / curve, -STRIDE, STRIDE)
+            at = at + _stride((positives - expected - precision * at) / curve)
         moved = logits + at[:, None]
         tail = np.exp(-np.abs(moved))
         value = moved @ cells.positive - (np.maximum(moved, 0) + np.log1p(tail)) @ cells.n
@@ -95,7 +95,7 @@ class LevelLikelihood:
         for _ in range(QUARTIC_STEPS):
             curve = np.maximum(c2 + d * (c3 + d * (c4 / 2)), c2 / 2) + precision
             pull = slope - d * (c2 + d * (c3 / 2 + d * (c4 / 6))) - precision * (at + d)
-            d = d + np.clip(pull / curve, -STRIDE, STRIDE)
+            d = d + _stride(pull / curve)
         spread = 1 / np.sqrt(np.maximum(c2 + d * (c3 + d * (c4 / 2)), c2 / 2) + precision)
         node = d + spread * NODES[:, None, None]
         fitted = node * (slope - node * (c2 / 2 + node * (c3 / 6 + node * (c4 / 24))))
@@ -111,3 +111,8 @@ class LevelLikelihood:
         c3, c4 = self.c3[:, None], self.c4[:, None]
         rest = d * (self.c2[:, None] / 2 + d * (c3 / 6 + d * (c4 / 24)))
         return np.asarray(self.value[:, None] + d * (self.slope[:, None] - rest))
+
+
+def _stride(step: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Steps of a mode search, none longer than STRIDE; shape as given."""
+    return np.minimum(np.maximum(step, -STRIDE), STRIDE)

@@ -94,14 +94,13 @@ def resolution(counts: BinCounts, level: float = 0.95) -> Resolution:
     n = counts.n_labelled
     if not n:
         return Resolution(NAN, NAN, NAN, NAN, NAN)
-    mean = int(counts.score_sum.sum()) / (FIXED_POINT * n)
-    square = int(counts.sums[:, 4].sum()) / (FIXED_POINT * n)
+    mean, square = (total / (FIXED_POINT * n) for total in counts.totals[3:5])
     sharpness = max(0.0, square - mean * mean)
     rate = counts.n_positive / n
     uncertainty = rate * (1 - rate)
     if not uncertainty:
         return Resolution(sharpness, uncertainty, NAN, NAN, NAN)
-    merged = equal_mass_sums(counts, int(np.clip(n // MIN_BIN_LABELS, 1, MAX_BINS)))
+    merged = equal_mass_sums(counts, min(max(n // MIN_BIN_LABELS, 1), MAX_BINS))
     freedom = len(merged) - 1
     if not freedom:
         known = 0.0 if np.count_nonzero(counts.labelled) == 1 else NAN
