@@ -5,82 +5,60 @@ down as a worker's flush would. One tick folds them and seals what is mature hal
 the cohorts are; the next seals the last pane of each series, judges all of them and records it, as
 the tick after midnight does in a daemon that ticks every half minute. `make bench-fleet` prints it,
 and puts it into docs/performance.md with ARGS=--write.
+
+It takes about ten minutes. After each day its database and figures are kept under .cache, by the
+size and the code: cut off, it goes on where it was; ARGS=--fresh begins again.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
+import json
 import os
 import platform
+import shutil
 import statistics
 import sys
 import time
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from dataclasses import asdict, dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from sqlalchemy import text
 
-from monitor.core.bins import bin_index, row_sums
-from monitor.core.budget import Budget
-from monitor.core.fleet import Fleet
-from monitor.core.panes import Cells, cell_key
-from monitor.core.policies import FirstLabels, Policy
 from monitor.daemon.memory import tune_memory
 from monitor.demo.embedded import embedded_postgres
 from monitor.store.engine import connect
-from monitor.store.history import HistoryStore
 from monitor.store.migrate import upgrade
-from monitor.store.packing import pack
-from monitor.store.panes import PaneStore
-from monitor.watch.clock import Clock
-from monitor.watch.tick import Watcher, WatchSettings
+from tests.benchmarks.fleet_world import BASELINE_DAYS, BUDGET, CHANGES, Size, World, mature_at
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sqlalchemy import Engine
 
-PAGE = Path(__file__).parents[2] / "docs" / "performance.md"
+HERE = Path(__file__).parents[2]
+PAGE = HERE / "docs" / "performance.md"
+KEPT = HERE / ".cache" / "bench-fleet"
 BEGIN, END = "<!-- fleet:begin -->", "<!-- fleet:end -->"
-START_S = 1_767_225_600  # 2026-01-01
-DAY_S, HOUR_S = 86_400, 3600
-HORIZON = timedelta(days=2)
-POLICY = Policy(baseline=FirstLabels(1000), label_horizon=HORIZON)
-BASELINE_DAYS = 6
-BUDGET = Budget(1)
-NEWEST = (
-    "SELECT DISTINCT ON (model) alarm_at FROM calmon.threshold ORDER BY model, threshold_id DESC"
-)
-CHANGES = (
-    ("slope 0.5", 0.5, 0.0),
-    ("slope 0.67", 0.67, 0.0),
-    ("level +0.5", 1.0, 0.5),
-    ("level -1", 1.0, -1.0),
-    ("slope 1.5", 1.5, 0.0),
-)
-"""Changed series: the logit of the outcome is slope x logit of the score + level."""
-
-
-@dataclass(frozen=True)
-class Size:
-    """How large, how long, and when the changed series change."""
-
-    series: int
-    a_day: int
-    days: int
-    changed_on: int
-    away_days: int
+ADDITIONS = 20_000_000
 
 
 @dataclass
 class Found:
-    """What was measured; seconds of wall clock, and of them this process's own work."""
+    """What was measured; seconds of wall clock, and of them this process's own work.
 
+    days: how many are done; by day what was measured, but for a day that a new process took up.
+    """
+
+    days: int = 0
     busy_s: list[float] = field(default_factory=list)
     own_s: list[float] = field(default_factory=list)
     idle_s: list[float] = field(default_factory=list)
     fold_s: list[float] = field(default_factory=list)
+    loop_s: list[float] = field(default_factory=list)
     fired: dict[str, int] = field(default_factory=dict)
     catch_up_s: float = 0.0
     catch_up_own_s: float = 0.0
@@ -90,131 +68,43 @@ class Found:
     alarm_at: list[float] = field(default_factory=list)
 
 
-def day_of(size: Size, day: int) -> Cells:
-    """On-time counts of all series on one day, in hourly panes."""
-    rng = np.random.default_rng([day, 77])
-    n = size.series * size.a_day
-    series = np.repeat(np.arange(1, size.series + 1, dtype=np.int32), size.a_day)
-    logit = rng.normal(0, 1.5, n)
-    shock = np.repeat(rng.normal(0, 0.05, size.series), size.a_day)
-    truth = logit + shock
-    if day >= size.changed_on:
-        for k, (_, slope, level) in enumerate(CHANGES, 1):
-            truth[series == k] = truth[series == k] * slope + level
-    score = np.round(1 / (1 + np.exp(-logit)), 6)
-    outcome = rng.uniform(size=n) < 1 / (1 + np.exp(-truth))
-    pane = START_S + day * DAY_S + rng.integers(0, 24, n) * HOUR_S
-    labelled = rng.uniform(size=n) < 0.95
-    key = cell_key(series, pane, np.zeros(n, dtype=np.bool_), bin_index(score))
-    return Cells.of(key, row_sums(score, labelled, outcome))
-
-
-class World:
-    """The fleet's database and watcher."""
-
-    def __init__(self, engine: Engine, size: Size) -> None:
-        self.engine, self.size = engine, size
-        with engine.begin() as connection:
-            rows = [{"i": i, "n": f"model-{i:05}"} for i in range(1, size.series + 1)]
-            connection.execute(
-                text(
-                    "INSERT INTO calmon.model (model_id, name) OVERRIDING SYSTEM VALUE "
-                    "VALUES (:i, :n)"
-                ),
-                rows,
-            )
-            connection.execute(
-                text(
-                    "INSERT INTO calmon.series (series_id, model, version, claim, segment, pane_s, "
-                    "label_horizon_s, correction_horizon_s, rule, low, high) OVERRIDING SYSTEM "
-                    "VALUE VALUES (:i, :n, '1', 'positive', '', 3600, :h, 7776000, 0, 1, 1)"
-                ),
-                [row | {"h": int(HORIZON.total_seconds())} for row in rows],
-            )
-            for topic in ("predictions", "labels"):
-                connection.execute(
-                    text(
-                        "INSERT INTO calmon.ingest_partition (topic, partition, epoch, owner, "
-                        "watermarks, counted) VALUES (:t, 0, 1, 'bench', '{}', '{}')"
-                    ),
-                    {"t": topic},
-                )
-        self.start()
-
-    def start(self) -> None:
-        """A process that remembers nothing."""
-        settings = WatchSettings(
-            Clock.WALL,
-            ("predictions", "labels"),
-            lambda _: POLICY,
-            lambda *_: [("console", "stdout")],
-            fleet=Fleet(BUDGET),
-        )
-        self.watcher = Watcher(PaneStore(self.engine), HistoryStore(self.engine), settings)
-
-    def lay_down(self, day: int) -> None:
-        """What the workers flush of one day."""
-        cells = day_of(self.size, day)
-        with self.engine.begin() as connection:
-            connection.execute(
-                text("INSERT INTO calmon.bin_delta (payload, tallies) VALUES (:p, '[]')"),
-                {"p": pack({"key": cells.key, "sums": cells.sums})},
-            )
-            connection.execute(
-                text("UPDATE calmon.ingest_partition SET counted_through_at = :at"),
-                {"at": mature_at(day)},
-            )
-
-    def tick(self, at: datetime) -> tuple[list[tuple[str, str]], float, float]:
-        """Ticks until nothing is behind; alerts told, wall seconds and own seconds."""
-        began, own = time.perf_counter(), time.process_time()
-        given = self.watcher.tick(at)
-        while self.watcher.is_behind:
-            given += self.watcher.tick(at)
-        seconds = time.perf_counter() - began, time.process_time() - own
-        told = [(j.verdict.series.model, str(j.decision.alert)) for j in given if j.decision.alert]
-        return told, *seconds
-
-
-def mature_at(day: int) -> datetime:
-    """When the cohort of a day is mature, and a moment more."""
-    return datetime.fromtimestamp(START_S + (day + 1) * DAY_S + 1, UTC) + HORIZON
-
-
-def measured(engine: Engine, size: Size) -> Found:
+def measured(engine: Engine, size: Size, found: Found, keep: Callable[[Found], None]) -> Found:
     """Day after day; at the end a daemon that was away, and one that starts anew."""
-    found, world = Found(), World(engine, size)
-    for day in range(size.days):
+    world, first = World(engine, size), found.days
+    for day in range(first, size.days):
         world.lay_down(day)
         fold_s = world.tick(mature_at(day) - timedelta(seconds=31))[1]
-        told, wall_s, own_s = world.tick(mature_at(day))
-        _remember(found, told, day)
-        if day > BASELINE_DAYS:
+        _, wall_s, own_s = world.tick(mature_at(day))
+        if day > BASELINE_DAYS and (day > first or not first):
             found.busy_s.append(wall_s)
             found.own_s.append(own_s)
             found.fold_s.append(fold_s)
             found.idle_s.append(world.tick(mature_at(day) + timedelta(seconds=30))[1])
+            found.loop_s.append(_loop_s())
+        found.days, found.fired = day + 1, world.fired()
+        keep(found)
         sys.stderr.write(f"\rday {day + 1} of {size.days}: {wall_s:.2f} s, fired {found.fired} ")
+    world.tick(mature_at(size.days - 1))  # a process that took up a finished run knows it all
     for day in range(size.days, size.days + size.away_days):
         world.lay_down(day)
     last = size.days + size.away_days - 1
-    told, found.catch_up_s, found.catch_up_own_s = world.tick(mature_at(last))
-    _remember(found, told, last)
-    found.memory_mb = _resident_mb()
+    _, found.catch_up_s, found.catch_up_own_s = world.tick(mature_at(last))
+    found.memory_mb, found.fired = _resident_mb(), world.fired()
     world.start()
     told, found.restart_s, found.restart_own_s = world.tick(mature_at(last))
     if told:
         raise AssertionError(told)
-    with engine.begin() as connection:
-        found.alarm_at = [row[0] for row in connection.execute(text(NEWEST))]
+    found.alarm_at = world.thresholds()
     sys.stderr.write("\n")
     return found
 
 
-def _remember(found: Found, told: list[tuple[str, str]], day: int) -> None:
-    for model, kind in told:
-        if kind == "fired":
-            found.fired.setdefault(model, day)
+def _loop_s() -> float:
+    """Seconds for a loop of 20 million additions, from a tenth of it: how fast the machine is."""
+    began, total = time.perf_counter(), 0
+    for i in range(ADDITIONS // 10):
+        total += i
+    return 10 * (time.perf_counter() - began)
 
 
 def _resident_mb() -> float:
@@ -226,9 +116,9 @@ def lines(found: Found, size: Size) -> list[str]:
     """The figures as Markdown."""
     changed = {f"model-{k:05}": what for k, (what, _, _) in enumerate(CHANGES, 1)}
     false = sorted(set(found.fired) - set(changed))
-    months = size.days / (365.25 / 12)
-    tick_s, own_s = statistics.median(found.busy_s), statistics.median(found.own_s)
     days = size.days + size.away_days
+    months = days / (365.25 / 12)
+    tick_s, own_s = statistics.median(found.busy_s), statistics.median(found.own_s)
     rows = [
         ("promised false alarms", f"{BUDGET.per_month * months:.1f} or fewer"),
         ("false alarms", str(len(false))),
@@ -236,8 +126,8 @@ def lines(found: Found, size: Size) -> list[str]:
         ("changed series found", f"{len(set(changed) & set(found.fired))} of {len(changed)}"),
         *((f"labels until found: {what}", _delay(found, model, size))
           for model, what in changed.items()),
-        (f"a tick that judges all {size.series}, median", f"{tick_s:.2f} s"),
-        ("the same, slowest", f"{max(found.busy_s):.2f} s"),
+        (f"a tick that judges all {size.series}, median of {len(found.busy_s)}", f"{tick_s:.2f} s"),
+        ("the same, fastest and slowest", f"{min(found.busy_s):.2f} s, {max(found.busy_s):.2f} s"),
         ("of the median, this process's own time", f"{own_s:.2f} s"),
         ("the same, a series", f"{1000 * own_s / size.series:.1f} ms"),
         ("the same, least of all ticks", f"{1000 * min(found.own_s) / size.series:.1f} ms"),
@@ -251,11 +141,13 @@ def lines(found: Found, size: Size) -> list[str]:
         (f"a new process that folds {days} days again", f"{found.restart_s:.1f} s"),
         ("of it, this process's own time", f"{found.restart_own_s:.1f} s"),
         ("memory of the process at the end", f"{found.memory_mb:.0f} MB"),
+        ("a loop of 20 million additions in Python meanwhile, median",
+         f"{statistics.median(found.loop_s):.2f} s"),
     ]  # fmt: skip
     made = (
-        f"{size.series} series of {size.a_day} labels a day in 24 panes, {size.days} days, "
+        f"{size.series} series of {size.a_day} labels a day in 24 panes, {days} days, "
         f"{len(CHANGES)} of them changed on day {size.changed_on}. Budget: {BUDGET.words}. "
-        f"{os.cpu_count()} cores of {platform.machine()}, load average before "
+        f"{os.cpu_count()} cores of {platform.machine()}, load average at the end "
         f"{os.getloadavg()[2]:.1f}; Python {platform.python_version()}, NumPy {np.__version__}."
     )
     return [made, "", "| | |", "|---|--:|", *(f"| {name} | {value} |" for name, value in rows)]
@@ -267,16 +159,36 @@ def _delay(found: Found, model: str, size: Size) -> str:
     return f"{(found.fired[model] - size.changed_on + 1) * size.a_day:,}"
 
 
-def run(size: Size) -> list[str]:
-    """Measure on a fresh server."""
+def run(size: Size, kept: Path | None = None) -> list[str]:
+    """Measure on a server; kept: where its data and the figures lie, to go on from."""
     tune_memory()
-    with embedded_postgres() as url:
+    found, data = Found(), None
+    if kept is not None:
+        data, figures = kept / "postgres", kept / "figures.json"
+        if figures.exists():
+            found = Found(**json.loads(figures.read_text(encoding="utf-8")))
+        kept.mkdir(parents=True, exist_ok=True)
+
+    def keep(so_far: Found) -> None:
+        if kept is not None:
+            figures.write_text(json.dumps(asdict(so_far)), encoding="utf-8")
+
+    with embedded_postgres(data) as url:
         upgrade(url)
         engine = connect(url)
         try:
-            return lines(measured(engine, size), size)
+            return lines(measured(engine, size, found, keep), size)
         finally:
             engine.dispose()
+
+
+def _place(size: Size) -> Path:
+    """Where a run of this size, of this code, is kept."""
+    digest = hashlib.sha256(repr(size).encode())
+    sources = [*(HERE / "monitor").rglob("*.py"), *Path(__file__).parent.glob("*fleet*.py")]
+    for source in sorted(sources):
+        digest.update(source.read_bytes())
+    return KEPT / digest.hexdigest()[:12]
 
 
 def test_print_a_small_fleet() -> None:
@@ -289,9 +201,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--series", type=int, default=500)
     parser.add_argument("--days", type=int, default=40)
+    parser.add_argument("--fresh", action="store_true", help="begin again")
     parser.add_argument("--write", action="store_true", help="put it in docs/performance.md")
     said = parser.parse_args()
-    text_ = run(Size(said.series, 250, said.days, changed_on=said.days // 2, away_days=7))
+    size = Size(said.series, 250, said.days, changed_on=said.days // 2, away_days=7)
+    if said.fresh:
+        shutil.rmtree(_place(size), ignore_errors=True)
+    text_ = run(size, _place(size))
+    shutil.rmtree(_place(size))
     sys.stdout.write("\n".join(text_) + "\n")
     if said.write:
         before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
