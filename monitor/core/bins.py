@@ -99,6 +99,9 @@ class BinCounts:
 
     sums: NDArray[np.int64]
     _totals: list[list[int]] = field(default_factory=list, init=False, repr=False)
+    _held: list[tuple[NDArray[np.intp], NDArray[np.int64]]] = field(
+        default_factory=list, init=False, repr=False
+    )
 
     @classmethod
     def empty(cls) -> Self:
@@ -153,6 +156,14 @@ class BinCounts:
         if not self._totals:
             self._totals.append(self.sums.sum(axis=0).tolist())
         return self._totals[0]
+
+    @property
+    def held(self) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
+        """Micro-bins that hold labels, rising, and their sums; (bins,) and (bins, N_SUMS)."""
+        if not self._held:
+            at = self.sums[:, 1].nonzero()[0]
+            self._held.append((at, self.sums[at]))
+        return self._held[0]
 
     @property
     def n_predicted(self) -> int:

@@ -52,7 +52,7 @@ class Cells:
     @classmethod
     def of(cls, cohorts: Sequence[BinCounts]) -> Self:
         """Cells of cohorts in the order given."""
-        held = [counts.sums[counts.labelled.nonzero()[0], 1:4] for counts in cohorts]
+        held = [counts.held[1][:, 1:4] for counts in cohorts]
         sizes = np.array([len(rows) for rows in held if len(rows)], dtype=np.int64)
         if not len(sizes):
             empty, none = np.empty(0), np.empty(0, dtype=np.int64)
@@ -148,7 +148,7 @@ def fit(
         return Fit(before, 0.0)
     target = _Target.of(cells, features(cells.logit, knots), before, sigma, offset)
     point, curve = target.climb()
-    value = target.penalised(point, np.logaddexp(0, point.logits))
+    value = target.value(point)
     log_evidence = value - 0.5 * (
         np.linalg.slogdet(curve.schur)[1]
         - np.linalg.slogdet(before.precision)[1]
@@ -175,13 +175,16 @@ def posterior_of(
 class _Point:
     """Coefficients (d,), shocks (cohorts,), and the logits (cells,) that they give.
 
-    tanh: of half the logits, from which both the likelihood and its derivatives are made.
+    tanh: of half the logits, from which both the likelihood and its derivatives are made; off:
+    coefficients less their prior's mean, pull: the prior's precision times that.
     """
 
     theta: NDArray[np.float64]
     shocks: NDArray[np.float64]
     logits: NDArray[np.float64]
     tanh: NDArray[np.float64]
+    off: NDArray[np.float64]
+    pull: NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -231,7 +234,7 @@ class _Target:
     def climb(self) -> tuple[_Point, _Curve]:
         """The highest point from the prior's mean on, and its derivatives."""
         point = self.at(self.before.mean, np.zeros(len(self.cells.first)))
-        value, curve = self.value(point), self.curvature(point)
+        value, curve = self.steering_value(point), self.curvature(point)
         for _ in range(NEWTON_STEPS):
             step, gain = self.newton(point, curve)
             if gain < NEWTON_DONE:
@@ -244,18 +247,25 @@ class _Target:
         """The point of these coefficients and shocks."""
         logits = self.x @ theta + shocks[self.cells.owner]
         logits = logits if self.offset is None else logits + self.offset
-        return _Point(theta, shocks, logits, np.tanh(0.5 * logits))
+        off = theta - self.before.mean
+        pull = self.before.precision @ off
+        return _Point(theta, shocks, logits, np.tanh(0.5 * logits), off, pull)
 
     def value(self, at: _Point) -> float:
-        """Log likelihood less penalties, to about 1e-16 a label: to choose a step by."""
-        return self.penalised(at, np.maximum(at.logits, 0) - np.log(0.5 + 0.5 * np.abs(at.tanh)))
+        """Log likelihood less penalties."""
+        penalty = at.off @ self.before.precision @ at.off
+        return self._less(at, np.logaddexp(0, at.logits), float(penalty))
 
-    def penalised(self, at: _Point, softplus: NDArray[np.float64]) -> float:
-        """Log likelihood less penalties; softplus: log(1 + exp(logit)), (cells,)."""
-        off = at.theta - self.before.mean
-        fitted = self.cells.positive @ at.logits - self.cells.n @ softplus
-        penalty = off @ self.before.precision @ off + self.shock_precision * at.shocks @ at.shocks
-        return float(fitted - 0.5 * penalty)
+    def steering_value(self, at: _Point) -> float:
+        """As `value` to about 1e-16 a label, from what is at hand: to choose a step by."""
+        softplus = np.maximum(at.logits, 0) - np.log(0.5 + 0.5 * np.abs(at.tanh))
+        return self._less(at, softplus, float(at.off @ at.pull))
+
+    def _less(self, at: _Point, softplus: NDArray[np.float64], penalty: float) -> float:
+        """Log likelihood, from log(1 + exp(logit)) of the cells, less the prior's penalties."""
+        fitted = float(self.cells.positive @ at.logits - self.cells.n @ softplus)
+        shocks = float(self.shock_precision * at.shocks @ at.shocks)
+        return fitted - 0.5 * (penalty + shocks)
 
     def curvature(self, at: _Point) -> _Curve:
         """First and second derivatives."""
@@ -268,7 +278,7 @@ class _Target:
 
     def newton(self, at: _Point, curve: _Curve) -> tuple[_Step, float]:
         """Newton's step, and the gain of log likelihood it promises, doubled."""
-        slope = self.x.T @ curve.residual - self.before.precision @ (at.theta - self.before.mean)
+        slope = self.x.T @ curve.residual - at.pull
         pull = np.add.reduceat(curve.residual, self.cells.first) - self.shock_precision * at.shocks
         force = slope - curve.mixed.T @ (pull / curve.spread)
         theta = np.asarray(np.linalg.solve(curve.schur, force), dtype=np.float64)
@@ -280,7 +290,7 @@ class _Target:
         scale = 1.0
         while scale > SHORTEST_STEP:
             new = self.at(at.theta + scale * step.theta, at.shocks + scale * step.shocks)
-            if (reached := self.value(new)) >= value:
+            if (reached := self.steering_value(new)) >= value:
                 return new, reached
             scale /= 2
         return at, value

@@ -95,7 +95,7 @@ def debiased_size(bins: MassBins, error: float) -> DebiasedEce:
 
 def mass_bins(counts: BinCounts) -> MassBins:
     """Labelled micro-bins merged to equal mass; tied scores stay together, empty bins vanish."""
-    sums = counts.sums[counts.labelled > 0]
+    _, sums = counts.held
     total = sums[:, 1].sum()
     bins = min(max(int(total) // MIN_BIN_LABELS, 1), MAX_BINS)
     # A micro-bin goes where its middle row lies: integers, so the same on every machine.

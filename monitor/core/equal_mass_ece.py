@@ -80,7 +80,7 @@ def equal_mass_sums(counts: BinCounts, bins: int) -> NDArray[np.int64]:
     if bins < 1:
         msg = f"{bins} equal-mass bins; use 1 or more"
         raise ValueError(msg)
-    held = counts.sums[counts.labelled > 0]
+    _, held = counts.held
     if not len(held):
         return held
     below = _edges_near(held[:, 1], _even_cuts(counts.n_labelled, bins))

@@ -59,7 +59,7 @@ class Nodes:
 
 def logit(score: NDArray[np.float64]) -> NDArray[np.float64]:
     """Log odds of scores clipped to [1e-6, 1 - 1e-6]; shape as given."""
-    clipped = np.minimum(np.maximum(score, SCORE_MIN), SCORE_MAX)
+    clipped: NDArray[np.float64] = np.minimum(np.maximum(score, SCORE_MIN), SCORE_MAX)
     return np.log(clipped / (1 - clipped))
 
 

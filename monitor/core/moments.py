@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from monitor.core.bins import EDGES, FIXED_POINT
+from monitor.core.bins import EDGES, FIXED_POINT, LOWER_EDGES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -49,8 +49,7 @@ class ClassMoments:
         distance of the class means is shared out by degrees of freedom, n - 1 each (pooled
         variance of a one-way layout), so a class of one row gets no spread.
         """
-        held = np.flatnonzero(counts.labelled)
-        sums = counts.sums[held]
+        held, sums = counts.held
         n, positive = sums[:, 1].astype(np.float64), sums[:, 2].astype(np.float64)
         negative = n - positive
         score, square, score_positive = (sums[:, k] / FIXED_POINT for k in (3, 4, 5))
@@ -71,7 +70,7 @@ class ClassMoments:
             sd=np.where(total > n * SPREAD_FLOOR, np.sqrt(total / n), 0.0),
             sd_positive=np.sqrt(pooled * _share(positive)),
             sd_negative=np.sqrt(pooled * _share(negative)),
-            lower=np.concatenate([[0.0], EDGES[:-1]])[held],
+            lower=LOWER_EDGES[held],
             upper=EDGES[held],
         )
 

@@ -159,7 +159,9 @@ class Detector:
 
     def capped(self, log_top: float) -> Detector:
         """The same detector with all evidence scaled down until log M is at most `log_top`."""
-        excess = max(0.0, self.log_m - log_top)
+        excess = self.log_m - log_top
+        if not excess > 0:
+            return self
         return replace(self, log_r=self.log_r - excess, log_best=self.log_best - excess)
 
     def returned_to(self, resting: Detector) -> Detector:

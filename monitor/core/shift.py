@@ -120,12 +120,18 @@ def _equal_mass(cells: Cells) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Labels of each equal-mass bin and the bin of each cell; empty bins are left out."""
     total = cells.n.sum()
     bins = int(min(max(total // SHIFT_BIN_LABELS, 1), SHIFT_BINS))
-    _, tied = np.unique(cells.logit, return_inverse=True)
-    n = np.bincount(tied, weights=cells.n)
-    middle = (np.cumsum(n) - n / 2) / total
+    order = cells.logit.argsort(kind="stable")  # fast, as each cohort's cells are in order
+    ordered = cells.logit[order]
+    begins = np.ones(len(order), dtype=np.bool_)
+    np.not_equal(ordered[1:], ordered[:-1], out=begins[1:])
+    n = np.add.reduceat(cells.n[order], begins.nonzero()[0])
+    middle = (n.cumsum() - n / 2) / total
     wanted = (middle * bins).astype(np.int64)
-    found = np.concatenate([[0], np.cumsum(wanted[1:] > wanted[:-1])])[tied]
-    return np.asarray(np.bincount(found, weights=cells.n), dtype=np.float64), found.astype(np.int64)
+    of_ties = np.zeros(len(n), dtype=np.int64)
+    (wanted[1:] > wanted[:-1]).cumsum(out=of_ties[1:])
+    found = np.empty(len(order), dtype=np.int64)
+    found[order] = of_ties[begins.cumsum() - 1]
+    return np.asarray(np.bincount(found, weights=cells.n), dtype=np.float64), found
 
 
 def _summed(

@@ -27,6 +27,7 @@ magnitude is as likely as another, so a fleet of quiet and of wild series loses 
 PRIOR /= PRIOR.sum()
 NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(7)
 LOG_WEIGHTS = np.log(_WEIGHTS) - 0.5 * np.log(2 * np.pi)
+_NODE_WEIGHTS = (LOG_WEIGHTS + 0.5 * NODES**2)[:, None, None]
 MODE_STEPS = 2
 QUARTIC_STEPS = 3
 STRIDE = 1.0
@@ -67,20 +68,39 @@ class LevelLikelihood:
     def of(cls, logits: NDArray[np.float64], cells: Cells, variance: float) -> LevelLikelihood:
         """Expansion of logits (hypotheses, cells) near the mode under a shock of this variance."""
         logits = np.minimum(np.maximum(logits, -LOGIT_MAX), LOGIT_MAX)
-        positives, precision = cells.positive.sum(), 1 / max(variance, VARIANCE_MIN)
+        n, positive = cells.n, cells.positive
+        positives, precision = positive.sum(), 1 / max(variance, VARIANCE_MIN)
         at = np.zeros(len(logits))
+        # In place where it can be: a fleet spends much of its time here.
         for _ in range(MODE_STEPS):
-            p = 0.5 + 0.5 * np.tanh(0.5 * (logits + at[:, None]))
-            expected = p @ cells.n
-            curve = expected - (p * p) @ cells.n + precision
+            p = logits + at[:, None]
+            p *= 0.5
+            np.tanh(p, out=p)
+            p *= 0.5
+            p += 0.5
+            expected = p @ n
+            p *= p
+            curve = expected - p @ n + precision
             at = at + _stride((positives - expected - precision * at) / curve)
         moved = logits + at[:, None]
-        tail = np.exp(-np.abs(moved))
-        value = moved @ cells.positive - (np.maximum(moved, 0) + np.log1p(tail)) @ cells.n
-        p = np.where(moved > 0, 1, tail) / (1 + tail)
-        v = p * (1 - p)
-        skew, peak = (v - 2 * v * p) @ cells.n, (v - 6 * v * v) @ cells.n
-        return cls(p, at, value, positives - p @ cells.n, v @ cells.n, skew, peak)
+        tail = np.abs(moved)
+        np.negative(tail, out=tail)
+        np.exp(tail, out=tail)
+        softplus = np.maximum(moved, 0)
+        softplus += np.log1p(tail)
+        value = moved @ positive - softplus @ n
+        p = np.where(moved > 0, 1, tail)
+        tail += 1
+        p /= tail
+        v = 1 - p
+        v *= p
+        v_n = v @ n
+        twice = 2 * v
+        six = 6 * v
+        six *= v
+        twice *= p
+        skew, peak = (v - twice) @ n, (v - six) @ n
+        return cls(p, at, value, positives - p @ n, v_n, skew, peak)
 
     def log_marginal(self, variance: NDArray[np.float64]) -> NDArray[np.float64]:
         """Log of the integral over u ~ N(0, variance), for variances (v,): (hypotheses, v).
@@ -97,12 +117,25 @@ class LevelLikelihood:
             pull = slope - d * (c2 + d * (c3 / 2 + d * (c4 / 6))) - precision * (at + d)
             d = d + _stride(pull / curve)
         spread = 1 / np.sqrt(np.maximum(c2 + d * (c3 + d * (c4 / 2)), c2 / 2) + precision)
-        node = d + spread * NODES[:, None, None]
-        fitted = node * (slope - node * (c2 / 2 + node * (c3 / 6 + node * (c4 / 24))))
-        density = 0.5 * (np.log(precision) - precision * (at + node) ** 2)
-        terms = fitted + density + (LOG_WEIGHTS + 0.5 * NODES**2)[:, None, None]
+        node = spread * NODES[:, None, None]
+        node += d
+        terms = node * (c4 / 24)
+        for order in (c3 / 6, c2 / 2):
+            terms += order
+            terms *= node
+        np.subtract(slope, terms, out=terms)
+        terms *= node
+        density = at + node
+        density *= density
+        density *= precision
+        np.subtract(np.log(precision), density, out=density)
+        density *= 0.5
+        terms += density
+        terms += _NODE_WEIGHTS
         top = terms.max(axis=0)
-        total = np.log(np.exp(terms - top).sum(axis=0)) + np.log(spread)
+        terms -= top
+        np.exp(terms, out=terms)
+        total = np.log(terms.sum(axis=0)) + np.log(spread)
         return np.asarray(self.value[:, None] + top + total)
 
     def at_levels(self, levels: NDArray[np.float64]) -> NDArray[np.float64]:
