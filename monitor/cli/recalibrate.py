@@ -277,6 +277,12 @@ def _only(
             f"{what} has several series, and each needs its own map; give --model, --version or "
             f"--claim; there are: {there}"
         )
+        if any(each.claim.startswith("class:") for each in meant):
+            message += (
+                "; a temperature for all classes at once is no file: `calmon status MODEL` tells "
+                "it, of files `calmon report`; take every probability to the power of 1 over it, "
+                "and divide by their sum"
+            )
     else:
         message = f"no series of {what} is meant; there are: {there or 'none'}"
     raise ValueError(message)

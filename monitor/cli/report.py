@@ -76,7 +76,7 @@ def _as_json(found: FileReport) -> dict[str, object]:
     return {
         "series": found.series,
         "labels": printing.advice_json(found.advice),
-        "corroboration": [asdict(agreement) for agreement in found.agreements],
+        "corroboration": [agreement.as_json() for agreement in found.agreements],
         "temperatures": [{"model": one.model} | asdict(one.found) for one in found.temperatures],
     }
 

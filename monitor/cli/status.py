@@ -15,17 +15,20 @@ from rich.console import Console
 from monitor.cli.database import database
 from monitor.cli.options import AsJson, ConfigPath
 from monitor.config import load
-from monitor.printing.reports import advice_json, print_advice, print_claims
+from monitor.printing.reports import advice_json, print_advice, print_claims, print_lines
 from monitor.printing.status import print_due, print_status, status_json
 from monitor.store.history import HistoryStore
+from monitor.store.labelled_samples import LabelledSampleStore
 from monitor.store.panes import PaneStore
 from monitor.watch.advice import stored_advices
 from monitor.watch.schedule import stored_due
 from monitor.watch.stored_reports import stored_reports
+from monitor.watch.stored_samples import findings_json, findings_words, sample_findings
 
 if TYPE_CHECKING:
     from monitor.core.delay_advice import LabelAdvice
     from monitor.core.reports import SeriesReport
+    from monitor.watch.stored_samples import SampleFindings
 
 
 def status(
@@ -47,9 +50,12 @@ def status(
     found["due"] = [each.as_json() for each in schedule]
     advice: list[LabelAdvice] = []
     reports: list[SeriesReport] = []
+    sample: list[SampleFindings] = []
     if model is not None:
         reports = stored_reports(panes, model)
         found["claims"] = reports
+        sample = sample_findings(LabelledSampleStore(engine), model)
+        found |= findings_json(sample)
         advice = stored_advices(panes, model, settings.policy_for(model) or settings.defaults)
         found["label_delays"] = advice_json(advice)
     if as_json:
@@ -58,4 +64,5 @@ def status(
         print_status(Console(), found)
         print_due(Console(), schedule)
         print_claims(Console(), reports)
+        print_lines(Console(), findings_words(sample))
         print_advice(Console(), advice)

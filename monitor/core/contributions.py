@@ -1,8 +1,8 @@
 """What rows of the join add to the counts, and what a change of them adds or takes away.
 
 Guarantees: cells = contribution after - contribution before, for bins and delays alike, so
-duplicates, early labels, corrections and retractions need no case of their own. Must never: change
-a row.
+duplicates, early labels, corrections and retractions need no case of their own; what is offered to
+the sample is each row that changed, as it is after. Must never: change a row.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from monitor.core.bins import N_SUMS, bin_index, row_sums
 from monitor.core.claims import OutcomeRule, outcomes
 from monitor.core.delay_cells import DelayCells, delay_key
 from monitor.core.join_rows import NO_TIME
+from monitor.core.labelled_sample import DAY_MS, LabelledClaims
 from monitor.core.losses import LossCells, loss_sums
 from monitor.core.panes import Cells, cell_key, pane_start_s
 
@@ -44,6 +45,16 @@ class Standing:
     def late(self) -> NDArray[np.bool_]:
         """Whether a label past the horizon is in force."""
         return np.asarray(self.late_ms != NO_TIME)
+
+    @property
+    def answered(self) -> NDArray[np.bool_]:
+        """Whether the prediction has had a label, be it retracted."""
+        return self.predicted & (self.late | (self.label_ms != NO_TIME))
+
+    @property
+    def in_force(self) -> NDArray[np.float64]:
+        """The newest label, NaN where there is none or it was retracted."""
+        return np.where(self.late, self.late_label, self.label)
 
 
 def standing(held: JoinRows, rows: NDArray[np.int64]) -> Standing:
@@ -157,6 +168,31 @@ class Difference:
             out_of.append(self._delay_keys(now.label_ms, now.label, now.late, late=True))
         signs = np.repeat([1, -1], [sum(map(len, added)), sum(map(len, taken))])
         return DelayCells.of(np.concatenate([*added, *taken]), signs)
+
+    def labelled(self, key: NDArray[np.uint64]) -> LabelledClaims:
+        """Claims of sampled series that have a label now, or another one; as they are now.
+
+        key: of every row that is held.
+        """
+        table, held, before, after = self.table, self.held, self.before, self.after
+        if not table.any_sampled:
+            return LabelledClaims.empty()
+        same = before.answered & equal(before.in_force, after.in_force)
+        chosen = np.flatnonzero(after.answered & ~same)
+        chosen = chosen[table.sample_size[held.series[self.rows[chosen]]] > 0]
+        rows, label = self.rows[chosen], after.in_force[chosen]
+        series = held.series[rows]
+        return LabelledClaims(
+            table.model[series],
+            held.shard[rows].astype(np.int32),
+            (held.ts_ms[rows] // DAY_MS).astype(np.int32),
+            table.version[series],
+            key[rows] ^ table.salt[series],
+            series,
+            table.sample_size[series],
+            held.score[rows],
+            np.where(np.isnan(label), np.nan, self._outcomes(rows, label)),
+        )
 
     def _late_sums(self, now: Standing, late: NDArray[np.intp]) -> NDArray[np.int64]:
         """What labels past the horizon add to what their on-time labels added."""

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from monitor.core.delay_cells import DelayCells
+    from monitor.core.labelled_sample import LabelledClaims
     from monitor.core.losses import LossCells
     from monitor.core.panes import Cells
     from monitor.core.series_table import SeriesTable
@@ -46,11 +47,13 @@ class Applied:
     prediction stand here again with it. anchor_ms: for each of these labels the time by which its
     row is forgotten: prediction time, or that of the first label that waits for the prediction.
     delay_ms: label time less prediction time, of every label that found its prediction now.
+    labelled: claims that the sample of labelled rows may need, as they are now.
     """
 
     cells: Cells
     delays: DelayCells
     losses: LossCells
+    labelled: LabelledClaims
     predictions: PredictionColumns
     labels: LabelColumns
     anchor_ms: NDArray[np.int64]
@@ -84,6 +87,7 @@ class JoinIndex:
             change.cells(),
             change.delays(),
             change.losses(),
+            change.labelled(self._rows_by_key.keys),
             predictions.take(written.accepted),
             written.labels,
             anchor_ms,

@@ -14,6 +14,7 @@ import numpy as np
 
 from monitor.core.claims import OutcomeRule
 from monitor.core.delay_cells import delay_pane_s
+from monitor.core.kinds import salt
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -60,6 +61,14 @@ class SeriesTable:
         self.low: NDArray[np.float64] = np.empty(0, dtype=np.float64)
         self.high: NDArray[np.float64] = np.empty(0, dtype=np.float64)
         self.unlabelled_negative: NDArray[np.bool_] = np.empty(0, dtype=np.bool_)
+        self.salt: NDArray[np.uint64] = np.empty(0, dtype=np.uint64)
+        """What the key of a claim differs by from its prediction's own; of sampled series alone."""
+        self.version: NDArray[np.int32] = np.empty(0, dtype=np.int32)
+        """A number for the model and version; of sampled series alone."""
+        self.sample_size: NDArray[np.int32] = np.empty(0, dtype=np.int32)
+        """Labelled predictions a day that are sampled, 0 for none."""
+        self._versions: dict[tuple[str, str], int] = {}
+        self.any_sampled = False
         self.any_unlabelled_negative = False
         self.only_equals = True
         """Whether every outcome rule is EQUALS."""
@@ -68,8 +77,11 @@ class SeriesTable:
         self.one_delay_pane_s: int | None = None
         """The same of the delays' panes."""
 
-    def add(self, index: int, series: Series, rules: SeriesRules) -> None:
-        """Put a series at its index; raises ValueError if the index is taken by another."""
+    def add(self, index: int, series: Series, rules: SeriesRules, sample_size: int = 0) -> None:
+        """Put a series at its index; raises ValueError if the index is taken by another.
+
+        sample_size: labelled predictions a day to sample of its model version, 0 for none.
+        """
         known = self._by_identity.setdefault((series, rules), index)
         if known != index:
             msg = f"{series} is already at index {known}, not {index}"
@@ -90,6 +102,13 @@ class SeriesTable:
         self.high[index] = rules.high
         self.unlabelled_negative[index] = rules.unlabelled_negative
         self.any_unlabelled_negative |= rules.unlabelled_negative
+        if sample_size:
+            self.any_sampled = True
+            self.sample_size[index] = sample_size
+            self.salt[index] = salt(series.claim)
+            self.version[index] = self._versions.setdefault(
+                (series.model, series.version), len(self._versions)
+            )
 
     @property
     def newest(self) -> int:
@@ -133,4 +152,7 @@ _COLUMNS = (
     "low",
     "high",
     "unlabelled_negative",
+    "salt",
+    "version",
+    "sample_size",
 )

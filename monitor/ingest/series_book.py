@@ -16,6 +16,7 @@ import numpy as np
 
 from monitor.core.claims import POSITIVE, OutcomeRule, Series, pooled, segment_name, watch_values
 from monitor.core.kinds import Kind
+from monitor.core.labelled_sample import is_sampled, sample_size
 from monitor.core.policies import Unlabelled
 from monitor.core.series_table import EVERY_PPM, SeriesRules, SeriesTable
 from monitor.ingest.formats import Refusal, decode_segments, refused_text
@@ -230,8 +231,15 @@ class SeriesBook:
 
     def _take(self, found: list[tuple[int, Series, SeriesRules]]) -> None:
         for index, series, rules in found:
-            self.table.add(index, series, rules)
+            self.table.add(index, series, rules, self._sample_size(series))
             watch_values(series.segment, self._watched.setdefault(series.model, {}))
+
+    def _sample_size(self, series: Series) -> int:
+        """Labelled predictions a day to sample, by the model's policy; 0 for none."""
+        if not is_sampled(series.claim):
+            return 0
+        policy = self._policy_for(series.model)
+        return 0 if policy is None else sample_size(policy.claims)
 
     def _number(self, found: dict[str, int]) -> None:
         """Learn the numbers of models, and what their policies say about each event."""

@@ -19,6 +19,7 @@ from monitor.core.delay_cells import DelayCells
 from monitor.core.events import LabelColumns, PredictionColumns
 from monitor.core.join import JoinIndex
 from monitor.core.join_rows import NO_TIME
+from monitor.core.labelled_sample import SampleDraft
 from monitor.core.losses import LossCells
 from monitor.core.panes import Cells
 from monitor.core.tallies import Tally, TallyKind, count_by_series
@@ -87,6 +88,7 @@ class ShardState:
         self._cells: list[Cells] = []
         self._delays: list[DelayCells] = []
         self._losses: list[LossCells] = []
+        self._sample = SampleDraft()
         self._tallies: Counter[Tally] = Counter()
         self.predicted = _streams(positions, topics.predictions)
         self.labelled = _streams(positions, topics.labels)
@@ -121,6 +123,7 @@ class ShardState:
         self._cells.append(applied.cells)
         self._delays.append(applied.delays)
         self._losses.append(applied.losses)
+        self._sample.offer(applied.labelled)
         self._tallies += tallies
         self.predicted = advance(self.predicted, predictions.shard, model, predictions.ts_ms)
         labels = decoded.labels
@@ -153,6 +156,7 @@ class ShardState:
             DelayCells.merge(self._delays),
             self._tallies,
             LossCells.merge(self._losses),
+            self._sample.take(),
             forgotten,
             {shard: dict(self._evicted[shard]) for shard in self.shards} if cutoffs else {},
             self._drop_before_ms(cutoffs),
@@ -216,6 +220,7 @@ class ShardState:
         self._cells.append(applied.cells)
         self._delays.append(applied.delays)
         self._losses.append(applied.losses)
+        self._sample.offer(applied.labelled)
         for block in chunk:
             self._tallies += block.tallies
 

@@ -18,6 +18,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from monitor.core.bins import EDGES_VERSION
 from monitor.core.claims import OutcomeRule, Series
+from monitor.core.labelled_sample import LabelledClaims
 from monitor.core.losses import LossCells
 from monitor.core.series_table import SeriesRules
 from monitor.store import tables as t
@@ -31,6 +32,7 @@ from monitor.store.blocks import (
 )
 from monitor.store.delays import delay_columns
 from monitor.store.engine import transaction
+from monitor.store.labelled_samples import write_sample
 from monitor.store.losses import loss_columns
 from monitor.store.packing import pack
 from monitor.store.positions import Advance, Position, advance, by_number, position_of
@@ -65,6 +67,7 @@ class DeadLetter:
 class Flush:
     """Counts since the last flush, and what was forgotten.
 
+    labelled: claims that the sample of labelled rows may need;
     forgotten: of the tallies, those of labels forgotten now, which never matched;
     cutoffs: by shard, ms by model number, up to which rows were evicted; drop_before_ms: by shard,
     blocks older than this hold nothing that is still needed.
@@ -75,6 +78,7 @@ class Flush:
     delays: DelayCells
     tallies: Counter[Tally]
     losses: LossCells = field(default_factory=LossCells.empty)
+    labelled: LabelledClaims = field(default_factory=LabelledClaims.empty)
     forgotten: Counter[Tally] = field(default_factory=Counter)
     cutoffs: dict[int, dict[int, int]] = field(default_factory=dict)
     drop_before_ms: dict[int, int] = field(default_factory=dict)
@@ -250,6 +254,7 @@ def _flush(connection: Connection, flush: Flush) -> None:
                 tallies=tally_rows(flush.tallies),
             )
         )
+    write_sample(connection, flush.labelled)
     if flush.cutoffs:
         evictions = [eviction_row(shard, flush.cutoffs[shard]) for shard in sorted(flush.cutoffs)]
         connection.execute(insert(t.join_block), evictions)

@@ -1,7 +1,8 @@
 """Corroboration: how the sources of an LLM's confidence agree on the same answers.
 
-Guarantees: pairs of sources are compared on the labelled answers that have both, never pooled. Must
-never: call agreement a proof: two sources may be wrong together, and the labels say how often.
+Guarantees: pairs of sources are compared on the labelled answers that have both, never pooled, and
+each share has its interval. Must never: call agreement a proof: two sources may be wrong together,
+and the labels say how often.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from monitor.core.kinds import Kind, claim_set_of
+from monitor.core.wilson import wilson
 from monitor.watch.labelled_rows import newest_labels
 
 if TYPE_CHECKING:
@@ -27,6 +29,15 @@ SURE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
+class Share:
+    """A share of some answers, with Wilson's 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
 class Agreement:
     """Two sources on one model's labelled answers that have both.
 
@@ -38,10 +49,22 @@ class Agreement:
     source: str
     other: str
     n: int
-    agree: float | None
-    right_if_both: float | None
-    right_if_one: float | None
-    right_if_none: float | None
+    agree: Share | None
+    right_if_both: Share | None
+    right_if_one: Share | None
+    right_if_none: Share | None
+
+    def as_json(self) -> dict[str, object]:
+        """Plain JSON: of each share its value, `_low` and `_high`."""
+        found: dict[str, object] = {
+            "model": self.model, "source": self.source, "other": self.other, "n": self.n
+        }  # fmt: skip
+        for name in ("agree", "right_if_both", "right_if_one", "right_if_none"):
+            share: Share | None = getattr(self, name)
+            found[name] = None if share is None else share.value
+            found[f"{name}_low"] = None if share is None else share.low
+            found[f"{name}_high"] = None if share is None else share.high
+        return found
 
 
 def agreements(events: Events) -> list[Agreement]:
@@ -54,39 +77,50 @@ def agreements(events: Events) -> list[Agreement]:
         rows, label = newest_labels(events, model)
         for source, other in combinations(claims.sources, 2):
             pair = [events.numbers[f"confidence_{name}"][rows] for name in (source, other)]
-            found.append(_agreement(model, source, other, pair, label))
+            found.append(agreement(model, source, other, pair, label == 1))
     return found
 
 
-def agreement_words(agreement: Agreement) -> str:
+def agreement_words(found: Agreement) -> str:
     """One sentence for people."""
-    if not agreement.n:
-        return f"{agreement.source} and {agreement.other}: no labelled answer has both."
+    if found.agree is None:
+        return f"{found.source} and {found.other}: no labelled answer has both."
     shares = [
-        f"{words} {share:.1%}"
+        f"{words} {_percent(share)}"
         for words, share in (
-            ("both", agreement.right_if_both),
-            ("one alone", agreement.right_if_one),
-            ("neither", agreement.right_if_none),
+            ("both", found.right_if_both),
+            ("one alone", found.right_if_one),
+            ("neither", found.right_if_none),
         )
         if share is not None
     ]
     return (
-        f"{agreement.source} and {agreement.other} agree on {agreement.agree:.1%} of "
-        f"{agreement.n:,} answers; right when above {SURE:g} is {', '.join(shares)}."
+        f"{found.source} and {found.other} agree on {_percent(found.agree)} of "
+        f"{found.n:,} answers; right when above {SURE:g} is {', '.join(shares)}."
     )
 
 
-def _agreement(
+def agreement(
     model: str,
     source: str,
     other: str,
     pair: Sequence[NDArray[np.float64]],
-    label: NDArray[np.float64],
+    right: NDArray[np.bool_],
 ) -> Agreement:
+    """Of two sources' confidences in the same answers; NaN where one has none."""
     both_stated = ~(np.isnan(pair[0]) | np.isnan(pair[1]))
     sure = (pair[0][both_stated] > SURE).astype(int) + (pair[1][both_stated] > SURE)
-    right = label[both_stated] == 1
-    n = len(right)
-    by_count = [float(right[sure == k].mean()) if (sure == k).any() else None for k in (2, 1, 0)]
-    return Agreement(model, source, other, n, float((sure != 1).mean()) if n else None, *by_count)
+    right = right[both_stated]
+    by_count = [_share(right[sure == k]) for k in (2, 1, 0)]
+    return Agreement(model, source, other, len(right), _share(sure != 1), *by_count)
+
+
+def _share(true: NDArray[np.bool_]) -> Share | None:
+    if not len(true):
+        return None
+    low, high = wilson(np.array([true.sum()]), np.array([len(true)]))
+    return Share(float(true.mean()), float(low[0]), float(high[0]))
+
+
+def _percent(share: Share) -> str:
+    return f"{share.value:.1%} ({share.low:.1%} to {share.high:.1%})"

@@ -49,10 +49,14 @@ def temperatures(events: Events) -> list[ModelTemperature]:
 
 def temperature_words(one: ModelTemperature) -> str:
     """One sentence for people."""
-    found = one.found
+    return f"{one.model}: {fitted_words(one.found)}"
+
+
+def fitted_words(found: ClassTemperature) -> str:
+    """What a temperature would do."""
     side = "softer" if found.temperature > 1 else "sharper"
     return (
-        f"{one.model}: temperature {found.temperature:.3f} would make all classes' probabilities "
+        f"temperature {found.temperature:.3f} would make all classes' probabilities "
         f"{side}: log loss {found.log_loss_after:.4f} for {found.log_loss_before:.4f}, on the "
         f"{found.rows:,} labels it was fitted to."
     )

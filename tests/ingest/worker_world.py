@@ -46,7 +46,7 @@ from tests.naive_join import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from sqlalchemy import Engine
 
@@ -95,7 +95,7 @@ CREATE OR REPLACE TRIGGER see_evicted BEFORE INSERT ON calmon.join_shard
 # refuses it, but a test's own superuser may switch the triggers off.
 _WRITTEN = [
     "ingest_partition", "join_shard", "join_block", "bin_delta", "bin_count", "touched_pane",
-    "delay_count", "touched_delay", "loss_count",
+    "delay_count", "touched_delay", "loss_count", "labelled_sample",
     "tally", "dead_letter", "change_event", "series", "model",
 ]  # fmt: skip
 _CLEAR = "; ".join(
@@ -153,6 +153,7 @@ class World:
     """What an event's time is counted from; an answer's is counted from its prediction's."""
     _sql: psycopg.Connection[tuple[object, ...]] = field(init=False)
     watcher_faults: Faults = field(default_factory=Faults)
+    policy_for: Callable[[str], Policy | None] = POLICIES.get
 
     def __post_init__(self) -> None:
         url = make_url(self.url).set(drivername="postgresql")
@@ -187,7 +188,7 @@ class World:
             retry_after=timedelta(0),
         )
         store = IngestStore(engine)
-        worker = Worker(consumer, store, SeriesBook(store, POLICIES.get), settings)
+        worker = Worker(consumer, store, SeriesBook(store, self.policy_for), settings)
         self.started.append(Member(name, worker, consumer, faults, engine))
         return self.started[-1]
 

@@ -49,8 +49,9 @@ def test_every_table_view_and_column_says_what_it_holds(any_postgres_url: str) -
     assert {name for (name,) in views} == {
         "acknowledgements", "alerts", "baseline_decisions", "baselines", "changes",
         "dead_letters", "delays", "episodes", "evaluations", "fleet_namings", "gaps",
-        "losses", "notifications", "panes", "policies", "recalibration_decisions",
-        "recalibration_proposals", "silence_expiries", "silences", "thresholds",
+        "labelled_samples", "losses", "notifications", "panes", "policies",
+        "recalibration_decisions", "recalibration_proposals", "silence_expiries", "silences",
+        "thresholds",
     }  # fmt: skip
 
 

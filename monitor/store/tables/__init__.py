@@ -40,6 +40,7 @@ from monitor.store.tables.judging import (
     watch_progress,
 )
 from monitor.store.tables.recalibrating import recalibration_decision, recalibration_proposal
+from monitor.store.tables.sampling import labelled_sample
 from monitor.store.tables.telling import notification, notification_attempt
 
 __all__ = [
@@ -63,6 +64,7 @@ __all__ = [
     "ingest_partition",
     "join_block",
     "join_shard",
+    "labelled_sample",
     "loss_count",
     "metadata",
     "model",
