@@ -1,6 +1,6 @@
 """Sampled labelled predictions, for what needs whole rows and not counts.
 
-Guarantees: bounded; a prediction stands once in its day. Must never: hold a prediction's id or text.
+Guarantees: bounded; a prediction stands once in its day. Must never: hold a prediction's id.
 """
 
 from __future__ import annotations
