@@ -49,7 +49,7 @@ class Standing:
     @property
     def answered(self) -> NDArray[np.bool_]:
         """Whether the prediction has had a label, be it retracted."""
-        return self.predicted & (self.late | (self.label_ms != NO_TIME))
+        return np.asarray(self.predicted & (self.late | (self.label_ms != NO_TIME)))
 
     @property
     def in_force(self) -> NDArray[np.float64]:

@@ -73,7 +73,10 @@ class LabelledClaims:
     @classmethod
     def empty(cls) -> Self:
         """No claims."""
-        return cls(*(np.empty(0, dtype=dtype) for dtype in _DTYPES))
+        number = np.empty(0, dtype=np.int32)
+        rate = np.empty(0, dtype=np.float64)
+        key = np.empty(0, dtype=np.uint64)
+        return cls(number, number, number, number, key, number, number, rate, rate)
 
     @classmethod
     def concatenated(cls, parts: Sequence[LabelledClaims]) -> Self:
@@ -102,8 +105,6 @@ PREDICTION = (*GROUP, "key")
 CLAIM = (*PREDICTION, "series")
 
 _NAMES = tuple(field.name for field in fields(LabelledClaims))
-_DTYPES = (np.int32, np.int32, np.int32, np.int32, np.uint64, np.int32, np.int32, np.float64,
-           np.float64)  # fmt: skip
 
 
 def drawn(parts: Sequence[LabelledClaims]) -> LabelledClaims:

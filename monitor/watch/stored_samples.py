@@ -96,12 +96,10 @@ def findings_words(found: Sequence[SampleFindings]) -> list[str]:
 
 def _temperature(drawn: Sequence[SampledPrediction]) -> ClassTemperature | None:
     """Fitted to the predictions that state all classes, as most of them do."""
-    stated = Counter(
-        names for one in drawn if (names := frozenset(_names(one, _CLASS)))
-    ).most_common(1)
-    if not stated:
+    stated = Counter(tuple(sorted(_names(one, _CLASS))) for one in drawn)
+    names = stated.most_common(1)[0][0]
+    if not names:
         return None
-    names = sorted(stated[0][0])
     rows = [[one.claims[name] for name in names] for one in drawn if {*names} <= one.claims.keys()]
     labelled = [row for row in rows if sum(y or 0 for _, y in row) == 1]
     return class_temperature(

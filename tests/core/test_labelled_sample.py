@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -20,6 +21,9 @@ from monitor.core.labelled_sample import (
     drawn,
     sample_size,
 )
+
+if TYPE_CHECKING:
+    from random import Random
 
 SIZES = (1, 2, 3)
 """Predictions a day that are kept of each version; versions 0 and 1 are of one model."""
@@ -120,12 +124,12 @@ def test_a_sample_of_samples_is_that_of_the_whole(rows: list[Row], cuts: list[in
 
 @given(_rows, st.randoms(use_true_random=False), _cuts)
 def test_order_and_repeats_change_nothing(
-    rows: list[Row], random: np.random.Generator, cuts: list[int]
+    rows: list[Row], random: Random, cuts: list[int]
 ) -> None:
     """Of rows that say one thing each: which label holds is the join's to decide."""
     once = list({row.name: row for row in rows}.values())
     again = [*once, *once[: len(once) // 2]]
-    random.shuffle(again)  # type: ignore[arg-type]  # hypothesis gives random.Random
+    random.shuffle(again)
     assert as_dict(drawn([drawn([part]) for part in parts(again, cuts)])) == expected(once)
 
 
