@@ -214,6 +214,15 @@ def test_one_file_of_each_kind_is_reported(tmp_path: Path) -> None:
     assert accuracy == {"confidence:judge": 1.0, "confidence:verbalized": 0.5}
 
 
+def test_a_map_of_all_classes_at_once_is_told_of_where_it_is_to_be_had(tmp_path: Path) -> None:
+    classes = tmp_path / "classes.csv"
+    classes.write_text("p_cat,p_dog,label\n" + "0.75,0.25,cat\n0.6,0.4,dog\n" * 200)
+    done = CliRunner().invoke(app, ["recalibrate", str(classes)])
+    assert isinstance(done.exception, ValueError)
+    assert "give --model, --version or --claim" in str(done.exception)
+    assert "a temperature for all classes at once is no file" in str(done.exception)
+
+
 def test_a_cutoff_is_put_on_the_claim_that_is_asked_for(tmp_path: Path) -> None:
     answers = tmp_path / "answers.csv"
     answers.write_text("confidence_judge,label\n" + "0.9,1\n0.2,0\n0.8,0\n" * 100)

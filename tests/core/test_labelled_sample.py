@@ -123,9 +123,7 @@ def test_a_sample_of_samples_is_that_of_the_whole(rows: list[Row], cuts: list[in
 
 
 @given(_rows, st.randoms(use_true_random=False), _cuts)
-def test_order_and_repeats_change_nothing(
-    rows: list[Row], random: Random, cuts: list[int]
-) -> None:
+def test_order_and_repeats_change_nothing(rows: list[Row], random: Random, cuts: list[int]) -> None:
     """Of rows that say one thing each: which label holds is the join's to decide."""
     once = list({row.name: row for row in rows}.values())
     again = [*once, *once[: len(once) // 2]]

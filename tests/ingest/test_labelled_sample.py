@@ -406,12 +406,6 @@ def test_one_temperature_is_that_of_a_file_with_the_same_rows(
     assert found["temperature"] > 1.5
     assert f"match 3: temperature {expected['temperature']:.3f} would make all classes'" in words
     assert "from a uniform sample of 300 labelled predictions of 2024-10-04" in words
-    done = typed(
-        "recalibrate",
-        "match",
-        environment=bare_environment() | {"CALMON_DATABASE_URL": postgres_url},
-    )
-    assert done.returncode == 2
 
 
 def test_corroboration_is_that_of_a_file_with_the_same_rows(
