@@ -17,6 +17,7 @@ from monitor.core.reports import SeriesReport, series_report
 from monitor.watch import counting
 from monitor.watch.corroboration import Agreement, agreements
 from monitor.watch.counting import Events
+from monitor.watch.crossings import Crossings, crossings
 from monitor.watch.temperatures import ModelTemperature, temperatures
 
 if TYPE_CHECKING:
@@ -29,30 +30,40 @@ POLICY = Policy()
 
 @dataclass(frozen=True, slots=True)
 class FileReport:
-    """Reports of every series, advice on labels, how sources agree, and repairs of classes."""
+    """Reports of every series, advice on labels, how sources agree, repairs of classes, crossings.
+
+    counts: of each series, in the order of `series`.
+    """
 
     series: list[SeriesReport]
+    counts: list[BinCounts]
     advice: list[LabelAdvice]
     agreements: list[Agreement]
     temperatures: list[ModelTemperature]
+    crossings: list[Crossings]
 
 
 def file_report(predictions: Path, labels: Path | None, *, by_version: bool) -> FileReport:
     """Report of two files, or of one that holds both; raises FileError for what is unusable."""
     if labels is not None:
-        events = read_events(predictions, labels)
-        counted = counting.count(events, lambda _: POLICY)
-        return FileReport(
-            counting.series_reports(counted, by_version=by_version),
-            counting.label_advices(events, counted, lambda _: POLICY),
-            agreements(events),
-            temperatures(events),
-        )
+        return _of_events(read_events(predictions, labels), by_version=by_version, advised=True)
     found = read_labelled(predictions)
     if isinstance(found, Events):
-        counted = counting.count(found, lambda _: POLICY)
-        reports = counting.series_reports(counted, by_version=by_version)
-        return FileReport(reports, [], agreements(found), temperatures(found))
+        return _of_events(found, by_version=by_version, advised=False)
     counts = BinCounts.from_rows(found.score, found.label == 1)
     series = Series(found.source, "")
-    return FileReport([series_report(series, counts, pooled=True)], [], [], [])
+    return FileReport([series_report(series, counts, pooled=True)], [counts], [], [], [], [])
+
+
+def _of_events(events: Events, *, by_version: bool, advised: bool) -> FileReport:
+    """advised: the labels have times of their own, so their delays can be told."""
+    counted = counting.count(events, lambda _: POLICY)
+    reports = counting.counted_reports(counted, by_version=by_version)
+    return FileReport(
+        [report for report, _ in reports],
+        [counts for _, counts in reports],
+        counting.label_advices(events, counted, lambda _: POLICY) if advised else [],
+        agreements(events),
+        temperatures(events),
+        crossings(events),
+    )

@@ -5,6 +5,7 @@ Guarantees: says nothing that the series' reports do not hold. Must never: pool 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -18,23 +19,49 @@ if TYPE_CHECKING:
 
 BAR = 20
 
+Row = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimTable:
+    """Claims of one kind side by side: rows under a header, then sentences about them.
+
+    kind: what their names begin with, as `class:`.
+    """
+
+    kind: str
+    title: str
+    header: Row
+    rows: tuple[Row, ...]
+    notes: tuple[str, ...] = ()
+
 
 def claim_tables(reports: Sequence[SeriesReport]) -> list[str]:
     """A table for each model, version and segment with claims of a kind that has several."""
     found = []
-    for (model, version, segment), group in groupby(reports, key=_whose):
-        where = [
-            model,
-            *([f"version {version}"] if version else []),
-            *([segment] if segment else []),
-        ]
-        name = ", ".join(one_line(part) for part in where)
-        mine = list(group)
-        for prefix, title, table in _TABLES:
-            chosen = [report for report in mine if report["claim"].startswith(prefix)]
-            if chosen:
-                found.append("\n".join([f"### {name}: {title}", "", *table(chosen), ""]))
+    for whose, group in groupby(reports, key=whose_claims):
+        for table in side_by_side(list(group)):
+            lines = [f"### {name_of(whose)}: {table.title}", "", *_aligned(table)]
+            found.append("\n".join([*lines, *(part for n in table.notes for part in ("", n)), ""]))
     return found
+
+
+def side_by_side(reports: Sequence[SeriesReport]) -> list[ClaimTable]:
+    """The tables of one model, version and segment."""
+    found = []
+    for kind, title, table in _TABLES:
+        chosen = [report for report in reports if report["claim"].startswith(kind)]
+        if chosen:
+            header, rows, notes = table(chosen)
+            found.append(ClaimTable(kind, title, header, tuple(rows), notes))
+    return found
+
+
+def name_of(whose: tuple[str, str, str]) -> str:
+    """Model, version and segment on one line."""
+    model, version, segment = whose
+    where = [model, *([f"version {version}"] if version else []), *([segment] if segment else [])]
+    return ", ".join(one_line(part) for part in where)
 
 
 def worst_segments(reports: Sequence[SeriesReport], least: int = 200) -> list[str]:
@@ -69,13 +96,17 @@ def is_levelled(report: SeriesReport) -> bool:
     return level_of(report["claim"]) is not None
 
 
-def _whose(report: SeriesReport) -> tuple[str, str, str]:
+def whose_claims(report: SeriesReport) -> tuple[str, str, str]:
+    """Model, version and segment; empty where it is all of them."""
     return report["model"], report["version"] or "", report["segment"] or ""
 
 
-def _source_table(reports: Sequence[SeriesReport]) -> list[str]:
+_Parts = tuple[Row, list[Row], tuple[str, ...]]
+
+
+def _source_table(reports: Sequence[SeriesReport]) -> _Parts:
     columns = ("labels", "accuracy", "ECE (15)", "ECE, debiased", "AUROC", "Brier", "resolution")
-    rows: list[Sequence[str]] = [("source", *columns)]
+    rows: list[Row] = []
     for report in sorted(reports, key=_error):
         values = report["metrics"]
         source = report["claim"].partition(":")[2]
@@ -90,16 +121,16 @@ def _source_table(reports: Sequence[SeriesReport]) -> list[str]:
                 *(_figure(values[name]) for name in ("brier", "brier_resolution")),
             )
         )
-    lines = _aligned(rows)
-    if any(report["claim"].endswith(f":{VERBALIZED}") for report in reports):
-        words = "is weak evidence: a model's words about its own certainty."
-        lines += ["", f"{VERBALIZED} {words} Put no decision on it alone."]
-    return lines
+    words = (
+        "is weak evidence: a model's words about its own certainty. Put no decision on it alone."
+    )
+    is_weak = any(report["claim"].endswith(f":{VERBALIZED}") for report in reports)
+    return ("source", *columns), rows, (f"{VERBALIZED} {words}",) if is_weak else ()
 
 
-def _class_table(reports: Sequence[SeriesReport]) -> list[str]:
+def _class_table(reports: Sequence[SeriesReport]) -> _Parts:
     columns = ("labels", "mean p", "observed", "gap", "ECE (15)", "ECE, debiased")
-    rows: list[Sequence[str]] = [("class", *columns)]
+    rows: list[Row] = []
     for report in reports:
         values = report["metrics"]
         rows.append(
@@ -112,16 +143,17 @@ def _class_table(reports: Sequence[SeriesReport]) -> list[str]:
         )
     errors = [report["metrics"]["ece_15"] for report in reports]
     known = [error for error in errors if error is not None]
-    if not known:
-        return _aligned(rows)
-    mean = f"Class-wise ECE, mean over {len(known)} classes: {sum(known) / len(known):.4f}."
-    return [*_aligned(rows), "", mean]
+    notes: tuple[str, ...] = ()
+    if known:
+        mean = sum(known) / len(known)
+        notes = (f"Class-wise ECE, mean over {len(known)} classes: {mean:.4f}.",)
+    return ("class", *columns), rows, notes
 
 
-def _quantile_table(reports: Sequence[SeriesReport]) -> list[str]:
+def _quantile_table(reports: Sequence[SeriesReport]) -> _Parts:
     """Shares between neighbouring quantiles are the picture that a PIT histogram gives."""
     columns = ("labels", "at or below", "pinball", "between", "promised", "picture", "verdict")
-    rows: list[Sequence[str]] = [("level", *columns)]
+    rows: list[Row] = []
     before, share_before = 0.0, 0.0
     for report in sorted(reports, key=_level):
         level, values = _level(report), report["metrics"]
@@ -141,12 +173,12 @@ def _quantile_table(reports: Sequence[SeriesReport]) -> list[str]:
     rest = None if any(r["metrics"]["coverage"] is None for r in reports) else 1 - share_before
     rows.append(("above", "", "", "", *_between(rest, 1 - before), ""))
     told = "`=` share of the labels between this quantile and the one below it, `^` promised."
-    return [*_aligned(rows), "", told]
+    return ("level", *columns), rows, (told,)
 
 
-def _interval_table(reports: Sequence[SeriesReport]) -> list[str]:
+def _interval_table(reports: Sequence[SeriesReport]) -> _Parts:
     columns = ("labels", "covered", "below", "above", "width", "interval score", "verdict")
-    rows: list[Sequence[str]] = [("level", *columns)]
+    rows: list[Row] = []
     for report in sorted(reports, key=_level):
         values = report["metrics"]
         rows.append(
@@ -158,7 +190,7 @@ def _interval_table(reports: Sequence[SeriesReport]) -> list[str]:
                 coverage_words(report),
             )
         )
-    return _aligned(rows)
+    return ("level", *columns), rows, ()
 
 
 _TABLES = (
@@ -186,9 +218,9 @@ def coverage_words(report: SeriesReport) -> str:
     return "too wide" if low > level else f"too narrow{side}"
 
 
-def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """A table of Markdown; the first row is its head."""
-    safe = [[cell.replace("|", "/") for cell in row] for row in rows]
+def _aligned(table: ClaimTable) -> list[str]:
+    """A table of Markdown."""
+    safe = [[cell.replace("|", "/") for cell in row] for row in (table.header, *table.rows)]
     widths = [max(map(len, column)) for column in zip(*safe, strict=True)]
     lines = [
         f"| {' | '.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))} |"

@@ -21,7 +21,7 @@ import numpy as np
 from monitor.core.claims import POSITIVE, OutcomeRule
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -203,6 +203,17 @@ def _level(name: str, rule: OutcomeRule, level: float, refs: NDArray[np.float64]
     rows = np.flatnonzero(~np.isnan(refs[:, : 1 if rule is OutcomeRule.AT_MOST else 2]).any(axis=1))
     score = np.full(len(rows), level)
     return ClaimColumns(name, rule, rows, score, np.ones(len(rows)), refs[rows])
+
+
+def crossed(quantiles: Mapping[float, NDArray[np.float64]]) -> NDArray[np.bool_]:
+    """Of each prediction, whether a quantile is below that of a lower level; by level, NaN: none.
+
+    Such quantiles promise a negative share between them; each is judged as it is stated.
+    """
+    if not quantiles:
+        return np.zeros(0, dtype=np.bool_)
+    values = np.column_stack([quantiles[level] for level in sorted(quantiles)])
+    return np.asarray((np.diff(values, axis=1) < 0).any(axis=1))
 
 
 def claim_set_of(columns: Sequence[str]) -> ClaimSet:

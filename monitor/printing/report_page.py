@@ -1,4 +1,4 @@
-"""The report of one file as an HTML page, with style and picture in it, and as markdown.
+"""The report of files as an HTML page, with style and pictures in it, and as markdown.
 
 Guarantees: no script and no remote asset; every text is escaped; it reads with and without a dark
 mode, on paper, and by ear (the picture has its words). Must never: compute, or say what the
@@ -12,11 +12,16 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from monitor import __version__
+from monitor.core import kinds_report
 from monitor.core.quick_report import picture_words, sections, title
 from monitor.core.wording import one_line
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from monitor.core.kinds_report import KindsReport, Picture
     from monitor.core.quick_report import QuickReport, Row, Section
+    from monitor.core.verdicts import BinEstimate
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #222; --paper: #fff; --line: #ccc; --soft: #666; }
@@ -32,6 +37,8 @@ figure { margin: 1.5rem 0; }
 figure svg { max-width: 100%; height: auto; background: #fff; border-radius: 4px; }
 figcaption, footer { color: var(--soft); font-size: .9rem; }
 .wide { overflow-x: auto; }
+code { white-space: pre-wrap; }
+td code { white-space: pre; background: color-mix(in srgb, var(--ink) 8%, transparent); }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .92rem; }
 th, td { padding: .3rem .9rem .3rem 0; text-align: left; vertical-align: top;
   border-bottom: 1px solid var(--line); }
@@ -54,9 +61,25 @@ _CAPTION = (
 
 def html_page(found: QuickReport, svg: str | None) -> str:
     """The page as text; svg: the picture, an SVG element drawn by `pictures`, if there is one."""
-    name = one_line(found.report["model"])
     first, *rest = [_section(section) for section in sections(found)]
-    heading = escape(f"{name}: {title(found)}")
+    figure = "" if svg is None else _figure(svg, picture_words(found), _CAPTION)
+    return _document(f"{one_line(found.report['model'])}: {title(found)}", [first, figure, *rest])
+
+
+def kinds_page(found: KindsReport, draw: Callable[[Sequence[BinEstimate]], str]) -> str:
+    """The page of several claims; draw: gives an SVG element, as `pictures.bins_svg`."""
+    body = [
+        _section(part.section, _drawn(part.picture, draw)) for part in kinds_report.parts(found)
+    ]
+    return _document(f"{one_line(found.name)}: {kinds_report.title(found)}", body)
+
+
+def _drawn(picture: Picture | None, draw: Callable[[Sequence[BinEstimate]], str]) -> str:
+    return "" if picture is None else _figure(draw(picture.bins), picture.words, picture.caption)
+
+
+def _document(said: str, body: Sequence[str]) -> str:
+    heading = escape(said)
     parts = [
         "<!doctype html>",
         '<html lang="en">',
@@ -69,9 +92,7 @@ def html_page(found: QuickReport, svg: str | None) -> str:
         "<body>",
         "<main>",
         f"<h1>{heading}</h1>",
-        first,
-        "" if svg is None else _figure(found, svg),
-        *rest,
+        *body,
         "</main>",
         f"<footer>calmon {escape(__version__)}, calmon report</footer>",
         "</body>",
@@ -80,21 +101,20 @@ def html_page(found: QuickReport, svg: str | None) -> str:
     return "\n".join(part for part in parts if part) + "\n"
 
 
-def _figure(found: QuickReport, svg: str) -> str:
+def _figure(svg: str, words: str, caption: str) -> str:
     """The picture as one image for a screen reader, with its words."""
-    named = f'<svg role="img" aria-label="{escape(picture_words(found))}" '
+    named = f'<svg role="img" aria-label="{escape(words)}" '
     return (
-        f"<figure>{svg.replace('<svg ', named, 1)}<figcaption>{escape(_CAPTION)}</figcaption>"
+        f"<figure>{svg.replace('<svg ', named, 1)}<figcaption>{escape(caption)}</figcaption>"
         "</figure>"
     )
 
 
-def _section(section: Section) -> str:
+def _section(section: Section, figure: str = "") -> str:
     paragraphs = [f"<p>{_code(escape(each))}</p>" for each in section.paragraphs]
     table = _table(section) if section.rows else ""
-    return "\n".join(
-        ["<section>", f"<h2>{escape(section.title)}</h2>", *paragraphs, table, "</section>"]
-    )
+    parts = [f"<h2>{escape(section.title)}</h2>", *paragraphs, figure, table]
+    return "\n".join(["<section>", *(part for part in parts if part), "</section>"])
 
 
 def _code(escaped: str) -> str:
@@ -112,28 +132,38 @@ def _table(section: Section) -> str:
 
 
 def _row(row: Row) -> str:
-    first, *rest = (escape(cell) for cell in row)
+    first, *rest = (_code(escape(cell)) for cell in row)
     return f'<tr><th scope="row">{first}</th>{"".join(f"<td>{cell}</td>" for cell in rest)}</tr>'
 
 
 def markdown(found: QuickReport) -> str:
     """The report as markdown, without the picture."""
-    lines = [f"# {_plain(found.report['model'])}: {title(found)}", ""]
-    for section in sections(found):
-        lines += [f"## {section.title}", ""]
+    return _markdown(f"{_plain(found.report['model'])}: {title(found)}", sections(found))
+
+
+def kinds_markdown(found: KindsReport) -> str:
+    """The report of several claims as markdown, without the pictures."""
+    parts = [part.section for part in kinds_report.parts(found)]
+    return _markdown(f"{_plain(found.name)}: {kinds_report.title(found)}", parts)
+
+
+def _markdown(heading: str, parts: Sequence[Section]) -> str:
+    lines = [f"# {heading}", ""]
+    for section in parts:
+        lines += [f"## {_no_markup(section.title)}", ""]
         for paragraph in section.paragraphs:
-            lines += [paragraph, ""]
+            lines += [_no_markup(paragraph), ""]
         if section.rows:
             lines += [*_markdown_table(section), ""]
     return "\n".join(lines)
 
 
 def _markdown_table(section: Section) -> list[str]:
-    columns = range(len(section.header))
-    wide = [max(len(row[k]) for row in (section.header, *section.rows)) for k in columns]
+    rows = [tuple(map(_no_markup, row)) for row in (section.header, *section.rows)]
+    wide = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [
         f"| {' | '.join(cell.ljust(width) for cell, width in zip(row, wide, strict=True))} |"
-        for row in (section.header, *section.rows)
+        for row in rows
     ]
     return [lines[0], f"|{'|'.join('-' * (width + 2) for width in wide)}|", *lines[1:]]
 
@@ -141,3 +171,8 @@ def _markdown_table(section: Section) -> list[str]:
 def _plain(name: str) -> str:
     """A name on one line, with what markdown would read as markup escaped."""
     return "".join(f"\\{c}" if c in "\\`*_[]<>#|!&" else c for c in one_line(name))
+
+
+def _no_markup(said: str) -> str:
+    """A sentence or cell with what would make a name in it markup escaped; backticks are ours."""
+    return "".join(f"\\{c}" if c in "[]<>|" else c for c in said)

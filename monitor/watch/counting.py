@@ -131,6 +131,11 @@ def label_advices(
 
 def series_reports(counted: Counted, *, by_version: bool) -> list[SeriesReport]:
     """Report of each model, claim and segment, or of each version of them, with coverage."""
+    return [report for report, _ in counted_reports(counted, by_version=by_version)]
+
+
+def counted_reports(counted: Counted, *, by_version: bool) -> list[tuple[SeriesReport, BinCounts]]:
+    """As `series_reports`, each with its counts."""
     groups: dict[tuple[str, str, str, str], list[int]] = {}
     for series, indices in members(counted.named).items():
         version = series.version if by_version else ""
@@ -139,16 +144,16 @@ def series_reports(counted: Counted, *, by_version: bool) -> list[SeriesReport]:
     reports = []
     for (model, version, claim, segment), indices in sorted(groups.items()):
         cells = counted.cells.take(np.isin(counted.cells.series, indices))
-        reports.append(
-            series_report(
-                Series(model, version, claim, segment),
-                cells.counts(),
-                pooled=not by_version,
-                with_coverage=True,
-                cohorts=_by_day(cells),
-                losses=counted.losses.take(np.isin(counted.losses.series, indices)).total(),
-            )
+        counts = cells.counts()
+        report = series_report(
+            Series(model, version, claim, segment),
+            counts,
+            pooled=not by_version,
+            with_coverage=True,
+            cohorts=_by_day(cells),
+            losses=counted.losses.take(np.isin(counted.losses.series, indices)).total(),
         )
+        reports.append((report, counts))
     return reports
 
 

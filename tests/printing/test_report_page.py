@@ -14,7 +14,10 @@ from typer.testing import CliRunner
 
 from monitor.cli.root import app
 from monitor.core.bins import BinCounts
+from monitor.core.claims import Series
+from monitor.core.kinds_report import MOST_SHOWN, KindsReport, parts
 from monitor.core.quick_report import quick_report
+from monitor.core.reports import series_report
 from monitor.pictures import PictureError, bins_svg
 from monitor.printing.report_page import html_page
 
@@ -147,12 +150,6 @@ def test_without_an_option_the_text_is_as_ever(labels: Path) -> None:
     assert "| ECE, debiased" in said
 
 
-@pytest.mark.parametrize("option", [["--markdown"], ["--html", "page.html"]])
-def test_a_page_is_of_one_file(labels: Path, option: list[str]) -> None:
-    done = CliRunner().invoke(app, ["report", str(labels), str(labels), *option])
-    assert "one file with columns score and label" in str(done.exception)
-
-
 def test_a_page_that_cannot_be_written_is_said(labels: Path, tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["report", str(labels), "--html", str(tmp_path / "no" / "p")])
     assert re.search(r"cannot be written: No such file", str(done.exception))
@@ -163,3 +160,142 @@ def test_a_page_does_not_overwrite_the_file_that_is_read(labels: Path) -> None:
     done = CliRunner().invoke(app, ["report", str(labels), "--html", str(labels)])
     assert "is the file that is read; give another one to write" in str(done.exception)
     assert labels.read_bytes() == before
+
+
+def sources(n: int = 400) -> str:
+    """Answers of a model with an honest judge and words that are always too sure."""
+    rng = np.random.default_rng(6)
+    judge = rng.beta(2, 1, n).round(3)
+    right = rng.random(n) < judge
+    rows = [f"{j},0.9{k % 9},{int(r)}" for k, (j, r) in enumerate(zip(judge, right, strict=True))]
+    return "\n".join(["confidence_judge,confidence_verbalized,label", *rows])
+
+
+def classes(n: int = 400) -> str:
+    rng = np.random.default_rng(7)
+    p = rng.dirichlet([2, 1, 1], n).round(4)
+    p[:, 2] = (1 - p[:, 0] - p[:, 1]).round(4)
+    names = ["a", "b", "<c>|`[x](y)`"]
+    rows = [f"{x},{y},{z},{names[rng.choice(3, p=q / q.sum())]}" for q in p for x, y, z in [q]]
+    return "\n".join(["p_a,p_b,p_<c>|`[x](y)`,label", *rows])
+
+
+def levels(n: int = 400) -> str:
+    """Quantiles of a unit normal for labels that are twice as wide."""
+    label = 2 * np.random.default_rng(8).normal(size=n)
+    return "\n".join(["q_0.1,q_0.5,q_0.9,label", *(f"-1.28,0,1.28,{y:.4f}" for y in label)])
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[str, str, str]]:
+    """By kind what is printed as markdown, what is said, and the page."""
+    there = tmp_path_factory.mktemp("kinds")
+    found = {}
+    for kind, rows in {"sources": sources(), "classes": classes(), "levels": levels()}.items():
+        file, page = there / f"{kind}.csv", there / f"{kind}.html"
+        file.write_text(rows)
+        done = CliRunner().invoke(app, ["report", str(file), "--markdown", "--html", str(page)])
+        assert done.exit_code == 0, done.exception
+        assert str(there) not in done.stdout + page.read_text()
+        found[kind] = done.stdout, done.stderr, page.read_text()
+    return found
+
+
+Pages = dict[str, tuple[str, str, str]]
+
+
+@pytest.mark.parametrize(
+    ("kind", "said", "pictures"),
+    [
+        ("sources", "1 of 2 claims is shown to be off", 2),
+        ("classes", "No claim is shown to be off", 4),
+        ("levels", "3 of 4 claims are shown to be off", 2),
+    ],
+)
+def test_a_page_of_other_kinds_has_a_picture_a_claim(
+    pages: Pages, kind: str, said: str, pictures: int
+) -> None:
+    text, told, html = pages[kind]
+    page = Page(html)
+    assert page.open == []
+    assert page.of("h1") == [f"{kind}.csv: {said}"]
+    assert told.startswith(f"{said}: ")
+    drawn = [attributes for tag, attributes in page.elements if tag == "svg"]
+    assert len(drawn) == pictures
+    assert all("observed" in str(each["aria-label"]) for each in drawn)
+    assert page.of("h2")[0] == "Verdicts"
+    assert page.of("h2")[-2:] == ["What more labels would buy", "What this cannot say"]
+    assert [f"## {title}" for title in page.of("h2")] == [
+        line.replace("\\", "") for line in text.splitlines() if line.startswith("## ")
+    ]
+    assert "nan" not in text
+
+
+def test_sources_stand_side_by_side_with_what_they_have_in_common(pages: Pages) -> None:
+    text = pages["sources"][0]
+    assert "## Sources of confidence side by side" in text
+    assert "verbalized is weak evidence" in text
+    assert "judge and verbalized agree on" in text
+    assert "| confidence:verbalized | 400    | Overconfident " in text
+    assert "`calmon recalibrate sources.csv --claim confidence:verbalized`" in text
+
+
+def test_levels_are_told_as_coverage(pages: Pages) -> None:
+    text = pages["levels"][0]
+    assert re.search(r"\| interval:0.8 +\| 400 +\| Too narrow", text)
+    assert re.search(r"of the labels, promised 0.8\.", text)
+    assert re.search(r"\| quantile:0.5 +\| ± 0.049 \(0.070\) +\| ± 0.035 \(0.050\)", text)
+    assert "calmon recalibrate" not in text
+
+
+def test_hostile_names_of_classes_are_no_markup(pages: Pages) -> None:
+    text, _, html = pages["classes"]
+    assert "temperature" in text
+    assert "<c>" not in html
+    tables = [line for line in text.splitlines() if line.startswith("|")]
+    assert any("\\<c\\>\\|`\\[x\\](y)`" in line for line in tables)
+
+
+def test_of_many_claims_those_furthest_off_are_drawn() -> None:
+    rng = np.random.default_rng(9)
+    claims = []
+    for k in range(20):
+        score = rng.random(60)
+        counts = BinCounts.from_rows(score, rng.random(60) < score ** (1 + k))
+        claims.append(
+            (series_report(Series("m", "", f"class:{k:02}"), counts, pooled=True), counts)
+        )
+    found = KindsReport("f", tuple(claims))
+    drawn = [part for part in parts(found) if part.picture is not None]
+    assert len(drawn) == MOST_SHOWN
+    shown = [part.section.title for part in drawn]
+    least = [report["metrics"]["ece_debiased_low"] or 0.0 for report, _ in claims]
+    worst = claims[int(np.argmax(least))][0]["claim"]
+    assert shown[0] == f"The claim {worst}"
+    assert "The claim class:00" not in shown
+    assert "12 have a picture" in " ".join(parts(found)[0].section.paragraphs)
+
+
+def test_two_files_of_several_models_have_a_part_for_each(tmp_path: Path) -> None:
+    rows = [(f"i{k}", f"m{k % 2}", k % 9 / 10, k % 3 % 2) for k in range(200)]
+    given, told = tmp_path / "p.csv", tmp_path / "l.csv"
+    given.write_text(
+        "\n".join(
+            [
+                "prediction_id,model,version,ts,score",
+                *(f"{i},{m},1,2026-01-01T00:00:00Z,{s}" for i, m, s, _ in rows),
+            ]
+        )
+    )
+    told.write_text(
+        "\n".join(
+            ["prediction_id,ts,label", *(f"{i},2026-01-02T00:00:00Z,{y}" for i, _, _, y in rows)]
+        )
+    )
+    done = CliRunner().invoke(app, ["report", str(given), str(told), "--markdown"])
+    assert done.exit_code == 0, done.exception
+    titles = [line for line in done.stdout.splitlines() if line.startswith("## ")]
+    assert titles[0] == "## m0: Verdicts"
+    assert "## m1: The scores" in titles
+    refused = CliRunner().invoke(app, ["report", str(given), str(told), "--html", str(told)])
+    assert "is the file that is read" in str(refused.exception)
