@@ -1,4 +1,4 @@
-"""`calmon compare`: which of two models is the more honest, and what else differs.
+"""`calmon compare`: which of two models, or of two claims, is the more honest, and what differs.
 
 Guarantees: rows are paired where at least half of the smaller side's labelled ones have the same
 prediction id, and it is said whether they were. Must never: change anything.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,24 +25,26 @@ from monitor.cli.decision_options import (
     PolicyPath,
     model_and_version,
 )
-from monitor.cli.event_files import is_data_file, read_events, read_scored
+from monitor.cli.event_files import is_data_file, read_events, read_with_ids
 from monitor.cli.options import AsJson
 from monitor.config import Settings, load
 from monitor.core.bins import BinCounts
-from monitor.core.claims import WHOLE
-from monitor.core.comparing import compare_paired, compare_unpaired
+from monitor.core.claims import POSITIVE, WHOLE
+from monitor.core.comparing import MIN_LABELS, compare_paired, compare_unpaired
+from monitor.core.comparing_levels import compare_coverage, compare_levels
+from monitor.core.kinds import TOP_LABEL, level_of
 from monitor.printing import comparison as compare_printing
 from monitor.store.history import HistoryStore
 from monitor.store.panes import PaneStore
-from monitor.watch.labelled_rows import LabelledRows, labelled_rows, paired
+from monitor.watch.counting import Events
+from monitor.watch.labelled_rows import LabelledRows, is_own, labelled_rows, matched, pairs_of
 from monitor.watch.observed_spans import newest_windows
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
     from monitor.core.comparing import Comparison
     from monitor.core.decisions import DecisionPolicy
-    from monitor.watch.counting import Events
 
     Decisions = tuple[DecisionPolicy, DecisionPolicy] | None
 
@@ -49,15 +52,34 @@ PAIRED_SHARE = 0.5
 """Least share of the smaller side's labelled rows that must match to compare them in pairs."""
 
 
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One of the two that are compared: a file or a model, its claim, and what it is called."""
+
+    what: str
+    claim: str | None
+    name: str
+
+
 def compare(  # noqa: PLR0913  # one parameter an option
     a: Annotated[str, typer.Argument(help="A file, a model, or a version as MODEL@VERSION.")],
-    b: Annotated[str, typer.Argument(help="The other one.")],
+    b: Annotated[
+        str | None, typer.Argument(help="The other one; default: A, by its claim --against.")
+    ] = None,
     *,
     predictions: Annotated[
         Path | None, typer.Option(help="Predictions of both models, A and B being names in it.")
     ] = None,
     labels: Annotated[
         Path | None, typer.Option(help="Labels of the predictions; else files hold labels.")
+    ] = None,
+    claim: Annotated[
+        str | None,
+        typer.Option("--claim", help="Of several kinds of confidence this one, as interval:0.9."),
+    ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option("--against", help="B's claim, if it is another, as confidence:judge."),
     ] = None,
     policy_path: PolicyPath = None,
     cutoff: Cutoff = None,
@@ -71,45 +93,100 @@ def compare(  # noqa: PLR0913  # one parameter an option
     if predictions is not None and labels is None:
         message = "--predictions needs --labels, the labels of these predictions"
         raise ValueError(message)
-    files = is_data_file(Path(a)), is_data_file(Path(b))
+    sides = _sides(a, b, claim, against)
+    files = [is_data_file(Path(side.what)) for side in sides]
     if predictions is None and files[0] != files[1]:
         message = f"{a} and {b} are a file and a name; give two files, or two names"
         raise ValueError(message)
     if predictions is not None and labels is not None:
         events = read_events(predictions, labels)
-        known = set(events.model)
-        rows = [_of_name(events, *model_and_version(each, known), each) for each in (a, b)]
-        models = [model_and_version(each, known)[0] for each in (a, b)]
-        found = _of_rows(rows[0], rows[1], _decisions(settings, models, asked))
+        found = _of_rows(settings, sides, [_of_name(events, side) for side in sides], asked)
     elif files[0]:
-        both = [_of_file(Path(each), labels) for each in (a, b)]
-        found = _of_rows(both[0][1], both[1][1], _decisions(settings, [m for m, _ in both], asked))
+        rows = [_of_file(side, labels, is_same=_is_same(sides)) for side in sides]
+        found = _of_rows(settings, sides, rows, asked)
     else:
-        found = _of_database(settings, a, b, asked)
+        found = _of_database(settings, sides, asked)
+    names = sides[0].name, sides[1].name
     if as_json:
-        typer.echo(json.dumps(compare_printing.compare_json(a, b, found)))
+        typer.echo(json.dumps(compare_printing.compare_json(*names, found)))
     else:
-        compare_printing.print_comparison(Console(), a, b, found)
+        compare_printing.print_comparison(Console(), *names, found)
 
 
-def _of_rows(a: LabelledRows, b: LabelledRows, decisions: Decisions) -> Comparison:
-    pairs = paired(a, b)
+def _sides(a: str, b: str | None, claim: str | None, against: str | None) -> tuple[Side, Side]:
+    """Both sides; two claims of one thing are called by the claims."""
+    other = claim if against is None else against
+    if claim is None and against is not None:
+        message = "--against is B's claim; give A's with --claim"
+        raise ValueError(message)
+    if claim is not None and claim != other and {level_of(claim), level_of(str(other))} != {None}:
+        message = f"{claim} and {other} promise different things; compare one level of two models"
+        raise ValueError(message)
+    if b is None or b == a:
+        if claim is None or other == claim:
+            message = (
+                "give a second file or model to compare with, or two claims of one: --claim "
+                "confidence:judge --against confidence:token_prob"
+            )
+            raise ValueError(message)
+        return Side(a, claim, str(claim)), Side(a, other, str(other))
+    return Side(a, claim, a), Side(b, other, b)
+
+
+def _is_same(sides: tuple[Side, Side]) -> bool:
+    return sides[0].what == sides[1].what
+
+
+def _of_rows(
+    settings: Settings,
+    sides: tuple[Side, Side],
+    there: Sequence[tuple[str, LabelledRows]],
+    asked: Asked,
+) -> Comparison:
+    (model_a, a), (model_b, b) = there
+    decisions = _decisions(settings, [model_a, model_b], asked)
+    rows = matched(a, b)
     smaller = min(len(a.score), len(b.score))
-    if pairs is not None and len(pairs.outcome) >= max(1, PAIRED_SHARE * smaller):
-        return compare_paired(pairs, decisions)
-    return compare_unpaired(a.counts(), b.counts(), decisions)
+    _refuse_few(sides[0].name, len(a.score))
+    _refuse_few(sides[1].name, len(b.score))
+    if rows is not None and len(rows.row_a) >= max(1, PAIRED_SHARE * smaller):
+        _refuse_few(f"{sides[0].name} and {sides[1].name} together", len(rows.row_a))
+        if a.covered is not None and b.covered is not None:
+            covered = a.covered.take(rows.row_a), b.covered.take(rows.row_b)
+            return compare_levels(*covered, a.claim, paired=True)
+        return compare_paired(pairs_of(a, b, rows), decisions)
+    if a.covered is not None and b.covered is not None:
+        return compare_levels(a.covered, b.covered, a.claim, paired=False)
+    return compare_unpaired(a.counts(), b.counts(), decisions, own=is_own(a.claim))
 
 
-def _of_file(file: Path, labels: Path | None) -> tuple[str, LabelledRows]:
+def _refuse_few(name: str, n: int) -> None:
+    if n < MIN_LABELS:
+        message = f"{name}: {n} labelled rows to compare on; {MIN_LABELS} are needed"
+        raise ValueError(message)
+
+
+def _of_file(side: Side, labels: Path | None, *, is_same: bool) -> tuple[str, LabelledRows]:
     """Model and rows of one file, with its labels in it or beside it."""
-    if labels is None:
-        scored = read_scored(file)
-        rows = LabelledRows(scored.prediction_id, scored.score, scored.label == 1)
-        _refuse_twice(file, scored.prediction_id)
-        return _only(file, [] if scored.model is None else set(scored.model)), rows
-    events = read_events(file, labels)
-    model = _only(file, set(events.model))
-    return model, labelled_rows(events, model)
+    file = Path(side.what)
+    if labels is not None:
+        events = read_events(file, labels)
+        model = _only(file, set(events.model))
+        return model, labelled_rows(events, model, claim=side.claim)
+    found, ids = read_with_ids(file)
+    _refuse_twice(file, ids)
+    if isinstance(found, Events):
+        model = _only(file, set(found.model))
+        if ids is not None:
+            found = replace(found, prediction_id=ids, label_id=ids)
+        rows = labelled_rows(found, model, claim=side.claim)
+        # Rows of another file that happen to have the same number are no pair.
+        return model, rows if ids is not None or is_same else replace(rows, ids=None)
+    if side.claim not in {None, POSITIVE}:
+        message = f"{file} holds binary scores; they make no claim {side.claim}"
+        raise ValueError(message)
+    rows = LabelledRows(ids, found.score, found.label == 1)
+    return _only(file, [] if found.model is None else set(found.model)), rows
 
 
 def _only(file: Path, models: Collection[str]) -> str:
@@ -128,32 +205,58 @@ def _refuse_twice(file: Path, ids: np.ndarray | None) -> None:
         raise ValueError(message)
 
 
-def _of_name(events: Events, model: str, version: str | None, name: str) -> LabelledRows:
-    rows = labelled_rows(events, model, version)
+def _of_name(events: Events, side: Side) -> tuple[str, LabelledRows]:
+    model, version = model_and_version(side.what, set(events.model))
+    rows = labelled_rows(events, model, version, side.claim)
     if not len(rows.score):
         there = ", ".join(sorted(set(events.model))[:10])
-        message = f"no labelled predictions of {name}; the file holds {there}"
+        message = f"no labelled predictions of {side.name}; the file holds {there}"
         raise ValueError(message)
-    return rows
+    return model, rows
 
 
-def _of_database(settings: Settings, a: str, b: str, asked: Asked) -> Comparison:
+def _of_database(settings: Settings, sides: tuple[Side, Side], asked: Asked) -> Comparison:
     """The newest judged windows of two series, as histograms."""
     engine = database(settings, "compare")
     panes, history = PaneStore(engine), HistoryStore(engine)
     known = panes.models()
-    counts, models = [], []
-    for name in (a, b):
-        model, version = model_and_version(name, known)
+    counts, models, claims = [], [], []
+    for side in sides:
+        model, version = model_and_version(side.what, known)
         policy = settings.policy_for(model) or settings.defaults
         windows = newest_windows(panes, history, policy, model, version)
-        mine = [o for series, o in windows.items() if series.segment == WHOLE]
-        if not mine:
-            message = f"no window of {name} was judged yet; `calmon status` says which models were"
+        whole = {series: o for series, o in windows.items() if series.segment == WHOLE}
+        if not whole:
+            message = (
+                f"no window of {side.what} was judged yet; `calmon status` says which models were"
+            )
             raise ValueError(message)
+        claim = _meant(side, {series.claim for series in whole})
+        mine = [o for series, o in whole.items() if series.claim == claim]
         counts.append(sum((c for o in mine for c in o.cohorts), BinCounts.empty()))
         models.append(model)
-    return compare_unpaired(counts[0], counts[1], _decisions(settings, models, asked))
+        claims.append(claim)
+        _refuse_few(side.name, counts[-1].n_labelled)
+    if level_of(claims[0]) is not None:
+        return compare_coverage(counts[0], counts[1], claims[0])
+    decisions = _decisions(settings, models, asked)
+    return compare_unpaired(counts[0], counts[1], decisions, own=is_own(claims[0]))
+
+
+def _meant(side: Side, claims: Collection[str]) -> str:
+    """The claim that is asked for, or the only one, or the top label."""
+    there = ", ".join(sorted(claims))
+    if side.claim is not None:
+        if side.claim not in claims:
+            message = f"no claim {side.claim} of {side.what} was judged; there are: {there}"
+            raise ValueError(message)
+        return side.claim
+    if TOP_LABEL in claims:
+        return TOP_LABEL
+    if len(claims) > 1:
+        message = f"{side.what} makes several claims; give --claim, one of {there}"
+        raise ValueError(message)
+    return next(iter(claims))
 
 
 def _decisions(settings: Settings, models: list[str], asked: Asked) -> Decisions:

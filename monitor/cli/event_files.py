@@ -17,6 +17,8 @@ from monitor.core.threshold_advice import Observed
 from monitor.watch.counting import DAY_S, Events
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from monitor.ingest.files import LabelFile, PredictionFile, ScoredFile
 
 
@@ -39,6 +41,16 @@ def read_labelled(path: Path) -> Events | ScoredFile:
     found = columns.read_columns(path)
     other = files.labelled_predictions(found)
     return files.scored_of(found) if other is None else _events(*other)
+
+
+def read_with_ids(path: Path) -> tuple[Events | ScoredFile, NDArray[np.object_] | None]:
+    """As `read_labelled`, with the rows' own ids where the file has them."""
+    from monitor.ingest import columns, files  # noqa: PLC0415  # Arrow; most commands never need it
+
+    found = columns.read_columns(path)
+    ids = found.texts("prediction_id") if "prediction_id" in found.arrays else None
+    other = files.labelled_predictions(found)
+    return (files.scored_of(found) if other is None else _events(*other)), ids
 
 
 def refuse_overwriting(out: Path, *read: Path | None) -> None:

@@ -27,7 +27,7 @@ from monitor.cli.event_files import is_data_file, read_events, read_labelled
 from monitor.cli.options import AsJson
 from monitor.config import load
 from monitor.core.bins import BinCounts
-from monitor.core.claims import WHOLE, Series
+from monitor.core.claims import POSITIVE, WHOLE, Series
 from monitor.core.decision_evidence import MIN_LABELS
 from monitor.core.kinds import level_of
 from monitor.core.threshold_advice import Observed, threshold_advice
@@ -38,7 +38,7 @@ from monitor.watch.counting import Events
 from monitor.watch.observed_spans import newest_windows, observed_in_files
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from monitor.core.decisions import DecisionPolicy
     from monitor.core.policies import Policy
@@ -100,7 +100,8 @@ def threshold(  # noqa: PLR0913  # one parameter an option
         if (decision := _decision(policy_for(series.model), series.claim, claim)) is not None
     }
     if not found:
-        raise ValueError(_nothing(what, observed, policy_for))
+        meant = {"--claim": claim, "--version": version, "--segment": segment or None}
+        raise ValueError(_nothing(what, observed, policy_for, meant))
     advices = []
     for series, decision in found.items():
         if sum(c.n_labelled for c in observed[series].cohorts) >= MIN_LABELS:
@@ -137,8 +138,12 @@ def _decision(policy: Policy, claim: str, asked: str | None) -> DecisionPolicy |
 
 
 def _nothing(
-    what: str, observed: dict[Series, Observed], policy_for: Callable[[str], Policy]
+    what: str,
+    observed: dict[Series, Observed],
+    policy_for: Callable[[str], Policy],
+    meant: Mapping[str, str | None],
 ) -> str:
+    """Why no series is left; meant: what was asked for, by option."""
     if not observed:
         return f"no window of {what} was judged yet; `calmon status` says which models were"
     if all(policy_for(series.model).decision is None for series in observed):
@@ -146,9 +151,13 @@ def _nothing(
             f"nothing is said of what hangs on {what}: give `decision:` in its policy, or "
             "--cutoff, --cost-false-positive and --cost-false-negative"
         )
-    there = ", ".join(
-        dict.fromkeys(
-            f"{s.version} {s.claim} {s.segment or 'all traffic'}".strip() for s in sorted(observed)
-        )
-    )
+    there = ", ".join(dict.fromkeys(map(_named, sorted(observed))))
+    given = " ".join(f"{option} {value}" for option, value in meant.items() if value is not None)
+    if given:
+        return f"{what} has nothing with {given} that a decision hangs on; it has: {there}"
     return f"no series of {what} is meant; give --claim, --version or --segment of {there}"
+
+
+def _named(series: Series) -> str:
+    parts = [series.version, series.claim if series.claim != POSITIVE else ""]
+    return " ".join([*(part for part in parts if part), series.segment or "all traffic"])

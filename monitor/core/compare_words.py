@@ -26,6 +26,11 @@ TITLES = {
     "ece_debiased": "ECE, debiased",
     "auroc": "AUROC",
     "cost": "cost",
+    "coverage": "coverage",
+    "coverage_error": "  off by",
+    "pinball": "pinball loss",
+    "interval_score": "interval score",
+    "width": "  width",
 }
 
 
@@ -36,6 +41,8 @@ def compare_words(a: str, b: str, found: Comparison) -> list[str]:
     of either difference excludes 0: the one sees errors that are large in few bins, the other
     small ones in many.
     """
+    if found.of("coverage") is not None:
+        return [*_levels(a, b, found), _compared(a, b, found)]
     said = [_honest(a, b, found)]
     for metric, claim in (("accuracy", "is the more accurate"), ("auroc", "ranks better")):
         each = found.of(metric)
@@ -63,6 +70,9 @@ def compare_json(a: str, b: str, found: Comparison) -> Json:
 
 def more_honest(found: Comparison) -> int | None:
     """0 or 1 for the first or second model, None where the labels do not tell."""
+    distance = found.of("coverage_error")
+    if distance is not None:
+        return int(distance.difference > 0) if distance.is_shown else None
     reliability, ece = found.of("reliability"), found.of("ece_debiased")
     if reliability is None or ece is None or not (reliability.is_shown or ece.is_shown):
         return None
@@ -89,6 +99,31 @@ def _honest(a: str, b: str, found: Comparison) -> str:
         f"{name} is the more honest: its probabilities are off by {own:.3f} on average, "
         f"those of {other} by {its:.3f} {between}."
     )
+
+
+def _levels(a: str, b: str, found: Comparison) -> list[str]:
+    """Whose coverage is nearer to what is promised, and whose loss is the smaller."""
+    coverage, distance = found.of("coverage"), found.of("coverage_error")
+    if coverage is None or distance is None:  # pragma: no cover  # comparisons of levels have them
+        raise AssertionError
+    values = (
+        f"coverage {a} {coverage.a:.3f}, {distance.a:.3f} off what is promised; {b} "
+        f"{coverage.b:.3f}, {distance.b:.3f} off; difference {_interval(distance)}"
+    )
+    side = more_honest(found)
+    said = [f"Neither is shown to be the more honest: {values}."]
+    if side is not None:
+        said = [f"{b if side else a} is the more honest: {values}."]
+    for metric in ("pinball", "interval_score"):
+        loss = found.of(metric)
+        if loss is None:
+            continue
+        values = f"{a} {loss.a:.4g}, {b} {loss.b:.4g}; difference {_interval(loss)}"
+        if loss.is_shown:
+            said.append(f"{b if loss.difference > 0 else a} loses less: {TITLES[metric]} {values}.")
+        else:
+            said.append(f"Their {TITLES[metric]} is not shown to differ: {values}.")
+    return said
 
 
 def _side_by_side(a: str, b: str, each: Difference, title: str, claim: str) -> str:

@@ -28,10 +28,10 @@ from monitor.core.influences import (
 )
 from monitor.core.metrics import brier
 from monitor.core.thresholds import CostCurve
-from monitor.core.wilson import Z_95
+from monitor.core.wilson import Z_95, wilson
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -42,11 +42,26 @@ HALF = DecisionPolicy(cutoff=0.5, cost_false_positive=1.0, cost_false_negative=1
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pairs:
-    """Rows that both models predicted, and their outcomes; shape (rows,) each."""
+    """Rows that both models predicted, and their outcomes; shape (rows,) each.
+
+    own: outcomes of B, where a claim is of what each model says itself (its top label, its
+    answer); None where both foretell the same thing.
+    """
 
     score_a: NDArray[np.float64]
     score_b: NDArray[np.float64]
     outcome: NDArray[np.bool_]
+    own: NDArray[np.bool_] | None = None
+
+    @property
+    def outcome_b(self) -> NDArray[np.bool_]:
+        """What came true of B's claims."""
+        return self.outcome if self.own is None else self.own
+
+    @property
+    def is_one_outcome(self) -> bool:
+        """Whether the same came true of both in every row."""
+        return self.own is None or bool((self.own == self.outcome).all())
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +86,8 @@ class Difference:
 class Comparison:
     """Differences by name: accuracy, brier and its parts, ece_debiased, auroc, and cost where set.
 
+    Of quantiles and intervals those of `comparing_levels.py`.
+
     n_a, n_b: labelled rows compared; equal where paired.
     """
 
@@ -92,12 +109,12 @@ def compare_paired(
     decisions: what hangs on each model's scores, where that is set.
     """
     n = len(pairs.outcome)
-    _refuse_few(n, n)
-    a, b = Rows.of(pairs.score_a, pairs.outcome), Rows.of(pairs.score_b, pairs.outcome)
+    refuse_few(n, n)
+    a, b = Rows.of(pairs.score_a, pairs.outcome), Rows.of(pairs.score_b, pairs.outcome_b)
     counts_a = BinCounts.from_rows(pairs.score_a, pairs.outcome)
-    counts_b = BinCounts.from_rows(pairs.score_b, pairs.outcome)
+    counts_b = BinCounts.from_rows(pairs.score_b, pairs.outcome_b)
     found = [
-        _negated(_decided(pairs, (HALF, HALF)), "accuracy"),
+        *_paired_accuracy(pairs),
         *_smooth(a, b, counts_a, counts_b, _paired_se),
         _ece(counts_a, counts_b),
         _paired_auroc(pairs, counts_a, counts_b),
@@ -106,18 +123,34 @@ def compare_paired(
     return Comparison(paired=True, n_a=n, n_b=n, differences=tuple(found))
 
 
+def _paired_accuracy(pairs: Pairs) -> list[Difference]:
+    """None of two scores of the same answers: which are right does not hang on the score."""
+    if pairs.own is None:
+        return [_negated(_decided(pairs, (HALF, HALF)), "accuracy")]
+    return [] if pairs.is_one_outcome else [paired_shares("accuracy", pairs.outcome, pairs.own)]
+
+
 def compare_unpaired(
     counts_a: BinCounts,
     counts_b: BinCounts,
     decisions: tuple[DecisionPolicy, DecisionPolicy] | None = None,
+    *,
+    own: bool = False,
 ) -> Comparison:
-    """Two histograms of different rows; raises ValueError for fewer than 100 labels in either."""
+    """Two histograms of different rows; raises ValueError for fewer than 100 labels in either.
+
+    own: a claim is of what each model says itself, as `Pairs.own`.
+    """
     n_a, n_b = counts_a.n_labelled, counts_b.n_labelled
-    _refuse_few(n_a, n_b)
+    refuse_few(n_a, n_b)
     a, b = Rows.of_counts(counts_a), Rows.of_counts(counts_b)
     auroc_a, auroc_b = auroc_interval(counts_a), auroc_interval(counts_b)
+    if own:
+        accuracy = shares("accuracy", counts_a, counts_b)
+    else:
+        accuracy = _negated(_costs(counts_a, counts_b, (HALF, HALF)), "accuracy")
     found = [
-        _negated(_costs(counts_a, counts_b, (HALF, HALF)), "accuracy"),
+        accuracy,
         *_smooth(a, b, counts_a, counts_b, _unpaired_se),
         _ece(counts_a, counts_b),
         mover(
@@ -130,7 +163,8 @@ def compare_unpaired(
     return Comparison(paired=False, n_a=n_a, n_b=n_b, differences=tuple(found))
 
 
-def _refuse_few(n_a: int, n_b: int) -> None:
+def refuse_few(n_a: int, n_b: int) -> None:
+    """Raises ValueError for fewer than 100 labelled rows."""
     if min(n_a, n_b) < MIN_LABELS:
         msg = f"{min(n_a, n_b)} labelled rows to compare on; {MIN_LABELS} are needed"
         raise ValueError(msg)
@@ -199,15 +233,35 @@ def _decided(pairs: Pairs, decisions: tuple[DecisionPolicy, DecisionPolicy]) -> 
     the rows and one more of each kind that could be, +c and -c for either error.
     """
     a = _row_costs(pairs.score_a, pairs.outcome, decisions[0])
-    b = _row_costs(pairs.score_b, pairs.outcome, decisions[1])
-    apart = a - b
+    b = _row_costs(pairs.score_b, pairs.outcome_b, decisions[1])
     kinds = {c for d in decisions for c in (d.cost_false_positive, d.cost_false_negative)}
-    more = np.array([sign * c for c in sorted(kinds) for sign in (-1, 1)])
-    padded = np.concatenate([apart, more])
+    return _of_rows("cost", a, b, sorted(kinds))
+
+
+def paired_shares(metric: str, a: NDArray[np.bool_], b: NDArray[np.bool_]) -> Difference:
+    """Shares of the same rows; the interval is that of Bonett and Price 2012."""
+    return _of_rows(metric, a.astype(np.float64), b.astype(np.float64), [1.0])
+
+
+def shares(metric: str, a: BinCounts, b: BinCounts) -> Difference:
+    """Shares of positive labels of different rows: MOVER of their Wilson intervals."""
+    n = np.array([a.n_labelled, b.n_labelled])
+    positive = np.array([a.n_positive, b.n_positive])
+    low, high = wilson(positive, n)
+    value = positive / n
+    ends = [(float(value[k]), float(low[k]), float(high[k])) for k in (0, 1)]
+    return mover(metric, ends[0], ends[1])
+
+
+def _of_rows(
+    metric: str, a: NDArray[np.float64], b: NDArray[np.float64], kinds: Sequence[float]
+) -> Difference:
+    more = np.array([sign * c for c in kinds for sign in (-1, 1)])
+    padded = np.concatenate([a - b, more])
     centre, half = float(padded.mean()), Z_95 * float(padded.std()) / np.sqrt(len(padded))
     value = float(a.mean() - b.mean())
     low, high = min(value, centre - half), max(value, centre + half)
-    return Difference("cost", float(a.mean()), float(b.mean()), value, low, high, "paired means")
+    return Difference(metric, float(a.mean()), float(b.mean()), value, low, high, "paired means")
 
 
 def _row_costs(
@@ -229,9 +283,13 @@ def _negated(cost: Difference, metric: str) -> Difference:
 def _paired_auroc(pairs: Pairs, counts_a: BinCounts, counts_b: BinCounts) -> Difference:
     """DeLong, DeLong and Clarke-Pearson 1988: the placements of both models, row by row.
 
-    Where the placements never differ (both perfect, say), as if the models were independent.
+    Where the placements never differ (both perfect, say), or the outcomes do, as if the models
+    were independent.
     """
     outcome = pairs.outcome
+    if not pairs.is_one_outcome:
+        a, b = auroc_interval(counts_a), auroc_interval(counts_b)
+        return mover("auroc", (a.value, a.low, a.high), (b.value, b.low, b.high))
     if outcome.all() or not outcome.any():
         nan = float("nan")
         return Difference("auroc", nan, nan, nan, nan, nan, "delong")
