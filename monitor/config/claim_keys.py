@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Field
 
 from monitor.config.sections import Keys, key
 from monitor.config.values import Name, distinct
-from monitor.core.kinds import BINARY, ClaimSet, Logprobs
+from monitor.core.kinds import BINARY, ClaimSet, Kind, Logprobs
 
 MOST_CLASSES = 100
 _Level = Annotated[float, Field(ge=0.001, le=0.999)]
@@ -57,3 +57,14 @@ class ClaimKeys(Keys):
     def value(self) -> ClaimSet:
         """The claims as core knows them."""
         return ClaimSet(**{name: getattr(self, name) for name in type(self).model_fields})
+
+
+def some_claim(claims: ClaimKeys | None) -> ClaimKeys | None:
+    """The claims, if any are declared; null stands for binary predictions."""
+    if claims is not None and claims.value().kind is Kind.BINARY:
+        message = (
+            "declares no claim; give classes, sources, quantiles or intervals, or null for "
+            "predictions with a score"
+        )
+        raise ValueError(message)
+    return claims

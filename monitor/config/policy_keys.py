@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Field
 
 from monitor.config.alert_keys import AlertKeys
 from monitor.config.baseline_keys import MOST_LABELS, BaselineKeys, FirstLabelsKeys
-from monitor.config.claim_keys import ClaimKeys
+from monitor.config.claim_keys import ClaimKeys, some_claim
 from monitor.config.decision_keys import DecisionKeys
 from monitor.config.sections import SECTION, Keys, key
 from monitor.config.values import (
@@ -161,7 +161,7 @@ class PolicyKeys(Keys):
         "whole, and null leaves it out.",
         example="{cutoff: 0.5, cost_false_positive: 1, cost_false_negative: 5}",
     )
-    claims: ClaimKeys | None = key(
+    claims: Annotated[ClaimKeys | None, AfterValidator(some_claim)] = key(
         None,
         "What a prediction states, if not one probability of label 1: classes, the sources of an "
         "LLM's confidence, quantiles or intervals; the block is overridden whole.",

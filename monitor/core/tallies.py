@@ -1,7 +1,8 @@
 """Tallies: how many events were not a plain prediction or a first label, and why.
 
 Guarantees: every event that did not simply count is tallied once, by series where the series is
-known and by model otherwise. Must never: stand in for the counts themselves.
+known and by model otherwise; so is every prediction whose quantiles cross, which counts. Must
+never: stand in for the counts themselves.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ class TallyKind(StrEnum):
     UNMATCHED_LABEL = "unmatched_label"  # its prediction never came
     UNSAMPLED_PREDICTION = "unsampled_prediction"  # left out by the policy's sample_rate
     UNSAMPLED_LABEL = "unsampled_label"
+    CROSSED_QUANTILES = "crossed_quantiles"  # a quantile below that of a lower level; counted
 
 
 class Tally(NamedTuple):

@@ -41,6 +41,7 @@ OUTCOMES: dict[TallyKind, tuple[str, str] | None] = {
     TallyKind.EXPIRED_LABEL: ("labels", "expired"),
     TallyKind.UNSAMPLED_LABEL: ("labels", "unsampled"),
     TallyKind.UNMATCHED_LABEL: None,  # read and counted as an event long before
+    TallyKind.CROSSED_QUANTILES: None,  # counted as it is stated
 }
 """Kind of topic and outcome of what a tally counts."""
 
@@ -174,8 +175,8 @@ class Metrics:
             outcome = OUTCOMES[tally.kind]
             if outcome is not None:
                 self._told(plain, *outcome, n)
-            if tally.kind in self._labels_by_model:
-                self._labels_by_model[tally.kind].labels(self._model_name(tally.model)).inc(n)
+            if tally.kind in self._by_model:
+                self._by_model[tally.kind].labels(self._model_name(tally.model)).inc(n)
         for topic, n in plain.items():
             # A label that waited for its prediction was `counted` when it was read. Where it turns
             # out to be something else, the next label stands in for it: a counter only grows.
@@ -210,7 +211,7 @@ class Metrics:
         )
         self._delays = _Delays()
         self.registry.register(self._delays)
-        self._labels_by_model = {
+        self._by_model = {
             TallyKind.UNMATCHED_LABEL: self._counter(
                 "orphan_labels", "Labels whose prediction never came", "model"
             ),
@@ -219,6 +220,9 @@ class Metrics:
             ),
             TallyKind.EXPIRED_LABEL: self._counter(
                 "expired_labels", "Labels past the correction horizon: not counted", "model"
+            ),
+            TallyKind.CROSSED_QUANTILES: self._counter(
+                "crossed_quantiles", "Predictions whose quantiles cross: counted as stated", "model"
             ),
         }
         self._batch_seconds = self._histogram(

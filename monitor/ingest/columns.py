@@ -165,7 +165,8 @@ def read_columns(path: Path) -> Columns:
     kind = suffixes[-2:-1] if packed else suffixes[-1:]
     reader = _READERS.get(kind[0] if kind else "")
     if reader is None or (packed and reader is _parquet):
-        raise FileError(name, "unknown kind of file; give .parquet, .csv, .jsonl or a .gz of those")
+        problem = "unknown kind of file; give .parquet, .csv, .jsonl or .ndjson, the last three "
+        raise FileError(name, f"{problem}also as .gz")
     try:
         with pa.input_stream(name, compression="gzip" if packed else None) as stream:
             data = stream.read_buffer()

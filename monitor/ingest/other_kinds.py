@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from monitor.core.events import LabelColumns, PredictionColumns
-from monitor.core.kinds import BINARY, claims_made, salt
+from monitor.core.kinds import BINARY, claims_made, crossed, salt
 from monitor.core.tallies import TallyKind, count_by_model
 from monitor.ingest.formats import Refusal, refused_time, times_ms
 from monitor.ingest.records import dead_letter
@@ -71,7 +71,8 @@ class OtherKinds:
             else:
                 readable, values = self._readable(mine, name, claims, dead)
                 made = list(claims_made(claims, values))
-                parts.append(self._claims(readable, made, number, dead, tallies))
+                is_crossed = _crossed(claims, values)
+                parts.append(self._claims(readable, made, number, dead, tallies, is_crossed))
         return PredictionColumns.concatenated(parts)
 
     def labels(
@@ -138,13 +139,14 @@ class OtherKinds:
                 rows.append(found)
         return readable, np.array(rows, dtype=np.float64).reshape(len(rows), len(claims.columns))
 
-    def _claims(
+    def _claims(  # noqa: PLR0913, PLR0917  # what one model's predictions state, and what is told
         self,
         mine: Sequence[tuple[Record, PredictionOfAnyKind]],
         made: Sequence[ClaimColumns],
         number: int,
         dead: list[DeadLetter],
         tallies: Counter[Tally],
+        is_crossed: NDArray[np.bool_],
     ) -> PredictionColumns:
         """A row for each claim of each prediction of one model; all of them, or a dead letter.
 
@@ -163,6 +165,7 @@ class OtherKinds:
         unsampled = (refused == 0) & (key > self._book.sample_limit(model))
         count_by_model(tallies, TallyKind.UNSAMPLED_PREDICTION, model[unsampled])
         kept = (refused == 0) & ~unsampled
+        count_by_model(tallies, TallyKind.CROSSED_QUANTILES, model[kept & is_crossed])
         shard = np.array([record.partition for record, _ in mine], dtype=np.int32)
         ts_ms = times_ms([event.ts for _, event in mine])
         columns = [
@@ -196,3 +199,11 @@ class OtherKinds:
         )
         ends = np.cumsum([len(m.row) for m in made])
         return np.split(found, ends[:-1])
+
+
+def _crossed(claims: ClaimSet, values: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Of each prediction, whether its quantiles cross."""
+    if not claims.quantiles:
+        return np.zeros(len(values), dtype=np.bool_)
+    # The columns of quantiles come first, in the order of their levels.
+    return crossed(dict(zip(claims.quantiles, values.T, strict=False)))

@@ -133,6 +133,9 @@ def _levels(event: PredictionOfAnyKind, claims: ClaimSet) -> Numbers | Refusal |
     for one in intervals:
         if one is not None:
             level = level_text(one.level)
+            if one.lower > one.upper:
+                detail = f"the interval of level {level} has its lower end above its upper one"
+                return Refusal("bad_quantiles", detail)
             found |= {f"lower_{level}": one.lower, f"upper_{level}": one.upper}
     unknown = _unknown(found, claims.columns)
     missing = [name for name in claims.columns if name not in found]

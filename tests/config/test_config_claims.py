@@ -38,6 +38,8 @@ def test_a_model_overrides_the_claims_whole_and_null_makes_it_binary() -> None:
     [
         ("claims: {classes: [a, b], sources: [judge]}", "of different kinds"),
         ("claims: {classes: [a]}", "is always right"),
+        ("claims: {}", "declares no claim; give classes, sources, quantiles or intervals"),
+        ("claims: {logprobs: sum}", "declares no claim"),
         ("claims: {classes: [a, a]}", '"a" is listed twice'),
         ("claims: {classes: [0, 1]}", "put it in quotes"),
         ("claims: {quantiles: [0.5, 0.5]}", "0.5 is listed twice"),

@@ -139,7 +139,8 @@ def test_the_examples_of_the_keys_are_sound(place: tuple[str, ...]) -> None:
     if place == ("defaults", "claims"):  # its keys are of different kinds
         for name, field in SECTIONS[place].model_fields.items():
             [example] = cast("list[str]", field.examples)
-            assert parse(f"defaults: {{claims: {{{name}: {example}}}}}") is not None
+            more = ", sources: [token_prob]" if name == "logprobs" else ""
+            assert parse(f"defaults: {{claims: {{{name}: {example}{more}}}}}") is not None
         return
     text = _examples(SECTIONS[place])
     if place == ("routing", "receivers"):

@@ -222,7 +222,7 @@ HEAD = "prediction_id,model,version,ts,score\n"
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("p.txt", "", "p.txt: unknown kind of file; give .parquet, .csv, .jsonl or a .gz of those"),
+        ("p.txt", "", "p.txt: unknown kind of file; give .parquet, .csv, .jsonl or .ndjson, the"),
         ("p.csv", "", "p.csv: is empty; the first line names the columns"),
         ("p.csv", HEAD, "p.csv: has no rows"),
         ("p.csv", "a,a\n1,2\n", "p.csv: has two columns named a; rename one"),

@@ -13,6 +13,7 @@ from monitor.core.claims import OutcomeRule
 from monitor.core.join import JoinIndex
 from monitor.core.kinds import ClaimSet, Logprobs, salt
 from monitor.core.policies import Policy
+from monitor.core.tallies import TallyKind
 from monitor.ingest.decoding import Decoding
 from monitor.ingest.formats import UNUSABLE, PredictionOfAnyKind, Refusal, decode_predictions
 from monitor.ingest.formats import decode_prediction as decode_one
@@ -135,9 +136,24 @@ BAD: list[tuple[str, dict[str, object], str, str]] = [
     ("bike", {"quantiles": {"0.05": 1, "0.95": 2, "0.5": 1}}, "bad_quantiles", "'q_0.5'"),
     ("bike", {"quantiles": {"0.05": 1, "0.050": 2}}, "bad_quantiles", "twice"),
     ("bike", {**STATED["bike"], "quantiles": {"0.05": 1e13, "0.95": 2}}, "bad_quantiles", "1e+13"),
+    (
+        "bike",
+        {**STATED["bike"], "interval": {"level": 0.5, "lower": 3, "upper": 2}},
+        "bad_quantiles",
+        "has its lower end above its upper one",
+    ),
     ("other", {"probs": [1.0]}, "unknown_model", "not declared"),
     ("fraud", {"ts": 5}, "missing_field", "score"),
 ]
+
+
+def test_quantiles_that_cross_are_counted_as_stated_and_tallied(decoding: Decoding) -> None:
+    stated = {**STATED["bike"], "quantiles": {"0.05": 9, "0.95": 1.5}}
+    found = decoding.decode([prediction("bike"), prediction("bike", 1, stated)], [], [])
+    assert not found.dead_letters
+    assert claims(decoding, found)["quantile:0.05"][1] == 9
+    [(tally, n)] = found.tallies.items()
+    assert (tally.kind, n) == (TallyKind.CROSSED_QUANTILES, 1)
 
 
 @pytest.mark.parametrize(("model", "stated", "reason", "told"), BAD)

@@ -61,7 +61,9 @@ SETTINGS = settings(
 )
 MAX_ROUNDS_STILL = 40
 """Rounds without faults in which nothing more is counted; a batch may be of one message."""
-MET: set[str] = {kind for kind in TallyKind if "unsampled" not in kind}
+MET: set[str] = {
+    kind for kind in TallyKind if "unsampled" not in kind and kind != TallyKind.CROSSED_QUANTILES
+}
 MET |= {"no database", "Kafka away", "fenced", "overtaken", "fold failed"}
 MET |= {"ended while partitions moved"}
 MET |= {"forgotten row", "dropped block", "late cell", "late delay"}
