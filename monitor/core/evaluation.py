@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from monitor.core import shift as shifts
 from monitor.core.arrival import COMPLETE
 from monitor.core.bin_tests import wrong_bins
@@ -31,7 +33,7 @@ from monitor.core.moments import ClassMoments
 from monitor.core.policies import DetectorName, FirstLabels, WobbleRule
 from monitor.core.repairs import best_repair
 from monitor.core.restarts import restart_words
-from monitor.core.score_shift import predicted, shift_of_rows
+from monitor.core.score_shift import shift_of_sides
 from monitor.core.selection import labelled_selectively
 from monitor.core.series_state import (
     MIN_BASELINE_LABELS,
@@ -105,17 +107,21 @@ def _conclusion(
     return Status.OK, _fine(state, evidence)
 
 
-def score_shift(state: SeriesState) -> ScoreShift | None:
-    """The window's predictions against the baseline's by score, labelled or not."""
-    if state.facts is None:
+def score_shift(state: SeriesState, window: BinCounts) -> ScoreShift | None:
+    """The window's predictions against the baseline's by score, labelled or not.
+
+    window: counts of the state's window.
+    """
+    if state.baseline is None or state.facts is None:
         return None
-    now = predicted([c.counts for c in state.window])
-    return shift_of_rows(state.facts.predicted, now, test_small=False)
+    sides = np.stack([state.facts.counts.predicted, window.predicted])
+    before, now = ([c.counts for c in side] for side in (state.baseline.cohorts, state.window))
+    return shift_of_sides(sides, before, now, test_small=False)
 
 
 def has_shifted(state: SeriesState) -> bool:
     """Whether scores have shifted since the baseline: a reason to look, never an alert."""
-    found = score_shift(state)
+    found = score_shift(state, merged(state.window))
     return found is not None and found.shifted
 
 
@@ -270,7 +276,7 @@ def _evidence(state: SeriesState, window: BinCounts) -> Evidence:
             WrongBin(test.bin.lower, test.bin.upper, test.direction, test.misplaced, test.adjusted)
             for test in wrong
         ),
-        score_shift=score_shift(state),
+        score_shift=score_shift(state, window),
         selection=_selection(state, window),
         wobble=_wobble(state),
         raised_by=None if state.alarm is None else str(state.alarm.raised_by),

@@ -19,7 +19,6 @@ from monitor.core.autocorrelation import find_memory
 from monitor.core.evidence import scaled
 from monitor.core.metrics import metrics, reliability_bins
 from monitor.core.policies import FirstLabels, NamedPeriod, Policy, WobbleRule
-from monitor.core.score_shift import predicted
 from monitor.core.sequential import Detector
 from monitor.core.series_state import (
     FIRST_LABELS,
@@ -134,7 +133,7 @@ def _pinned(state: SeriesState, baseline: Baseline) -> SeriesState:
         baseline=baseline,
         baseline_metrics=metrics(counts) if counts.n_labelled else None,
         baseline_bins=reliability_bins(counts, BINS_SHOWN) if counts.n_labelled else (),
-        facts=BaselineFacts(counts, baseline_error(detector, cohorts), predicted(cohorts)),
+        facts=BaselineFacts(counts, baseline_error(detector, cohorts)),
         resting=detector,
         detector=detector,
         collecting=(),

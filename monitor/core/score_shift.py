@@ -31,6 +31,8 @@ LEVEL = 0.01
 MIN_PSI = 0.1
 """PSI from 0.1 is customarily called a small shift, from 0.25 a large one (Siddiqi 2006)."""
 MIN_ROWS = 200
+_NOW = np.array([[0.0, 1.0]])
+"""Of two sides, the window's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,41 +74,39 @@ def measure_score_shift(
     whatever the wobble within one. A weekly rhythm breaks this unless both sides hold whole weeks.
     Without `test_small` a PSI too small to be a shift is not tested, which saves most of the work.
     """
-    return shift_of_rows(predicted(before), predicted(now), level=level, test_small=test_small)
+    sides = (
+        sum((c.predicted for c in side), start=np.zeros(N_BINS, dtype=np.int64))
+        for side in (before, now)
+    )
+    return shift_of_sides(np.stack([*sides]), before, now, level=level, test_small=test_small)
 
 
-def predicted(cohorts: Sequence[BinCounts]) -> NDArray[np.int64]:
-    """Predictions of each cohort by micro-bin, (cohorts, N_BINS)."""
-    return np.array([c.predicted for c in cohorts], dtype=np.int64).reshape(-1, N_BINS)
-
-
-def shift_of_rows(
-    before: NDArray[np.int64],
-    now: NDArray[np.int64],
+def shift_of_sides(
+    sides: NDArray[np.int64],
+    before: Sequence[BinCounts],
+    now: Sequence[BinCounts],
     *,
     level: float = LEVEL,
     test_small: bool = True,
 ) -> ScoreShift | None:
-    """As `measure_score_shift`, of `predicted` of either side."""
-    rows = np.concatenate([before, now])
-    each = rows.sum(axis=1)
-    n, m = int(each[: len(before)].sum()), int(each[len(before) :].sum())
+    """As `measure_score_shift`; sides: predictions of both by micro-bin, (2, N_BINS)."""
+    n, m = sides.sum(axis=1).tolist()
     if min(n, m) < MIN_ROWS:
         return None
-    sides = before.sum(axis=0), now.sum(axis=0)
     owner = equal_mass_bins(sides[0] + sides[1], BINS)
-    counts = merged_bins(rows[each > 0], owner)
-    n_now = int((each[len(before) :] > 0).sum())
-    follows = np.arange(len(counts)) >= len(counts) - n_now
-    psi = float(_psi(follows[None, :].astype(np.float64), counts)[0])
-    decided, p = comb(len(counts), n_now) * level >= 1, NAN
+    merged = merged_bins(sides, owner)
+    psi = float(_psi(_NOW, merged)[0])
+    held = [c for c in (*before, *now) if c.n_predicted]
+    n_now = sum(c.n_predicted > 0 for c in now)
+    decided, p = comb(len(held), n_now) * level >= 1, NAN
     if decided and (test_small or psi >= MIN_PSI):
-        chosen = splits(len(counts), n_now)
+        counts = merged_bins(np.stack([c.predicted for c in held]), owner)
+        chosen = splits(len(held), n_now)
         p = float(p_values(_psi(chosen.astype(np.float64), counts)[:, None])[0, 0])
-    of_now, of_before = counts[-n_now:].sum(axis=0) / m, counts[:-n_now].sum(axis=0) / n
+    of_before, of_now = merged[0] / n, merged[1] / m
     moved = of_now - of_before
     mean = float(sides[1] @ MIDDLES / m - sides[0] @ MIDDLES / n)
-    noise, free = 1 / n + 1 / m, counts.shape[1] - 1
+    noise, free = 1 / n + 1 / m, merged.shape[1] - 1
     distance = float(np.abs(moved).sum() / 2)
     shifted = p <= level and psi >= MIN_PSI
     top = noise * _chi_square_99(free) if free else 0.0

@@ -20,9 +20,6 @@ from monitor.core.shift import Shift, measure_shift
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy as np
-    from numpy.typing import NDArray
-
     from monitor.core.arrival import Arrival
     from monitor.core.autocorrelation import Autocorrelation
     from monitor.core.band import Band
@@ -89,13 +86,11 @@ class Baseline:
 class BaselineFacts:
     """What every judgement needs of a baseline, made once.
 
-    counts: of all its cohorts; error: mean |score - map(score)|, None without labels; predicted:
-    predictions of each cohort by micro-bin.
+    counts: of all its cohorts; error: mean |score - map(score)|, None without labels.
     """
 
     counts: BinCounts
     error: float | None
-    predicted: NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
