@@ -139,7 +139,7 @@ def _verdicts(file: str, claims: Sequence[Claim], shown: int) -> Section:
         "off. They take the labels to be independent of one another and chosen without regard to "
         "prediction or outcome, and the model to be one and the same throughout."
     )
-    said = [each]
+    said = [_summary([report for report, _ in claims]), each]
     scores = [report for report, _ in claims if not is_levelled(report)]
     off = next((report for report in scores if _is_off(report)), None)
     if off is not None:
@@ -157,6 +157,15 @@ def _verdicts(file: str, claims: Sequence[Claim], shown: int) -> Section:
         for report, _ in claims
     )
     return Section("Verdicts", tuple(said), ("claim", "labels", "verdict", "in numbers"), rows)
+
+
+def _summary(reports: Sequence[SeriesReport]) -> str:
+    """Which claims are shown to be off."""
+    off = [one_line(report["claim"]) for report in reports if _is_off(report)]
+    if not off:
+        return "No claim is shown to be off, as far as the labels can tell."
+    more = f" and {len(off) - MOST_SHOWN} more" if len(off) > MOST_SHOWN else ""
+    return f"Shown to be off: {', '.join(off[:MOST_SHOWN])}{more}."
 
 
 def _in_words(report: SeriesReport) -> str:

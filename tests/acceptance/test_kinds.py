@@ -199,7 +199,7 @@ def test_one_file_of_each_kind_is_reported(tmp_path: Path) -> None:
     said = {}
     for name, text in texts.items():
         (tmp_path / name).write_text(text)
-        done = CliRunner().invoke(app, ["report", str(tmp_path / name), "--markdown"])
+        done = CliRunner().invoke(app, ["report", str(tmp_path / name)])
         assert done.exit_code == 0, done.output
         said[name] = done.output
     assert "classes side by side" in said["classes.csv"]
