@@ -164,31 +164,49 @@ def log_loss(map_: Map, score: Array, outcome: Array) -> float:
     return float(-np.log(np.where(outcome, p, 1 - p)).mean())
 
 
-def excesses(method: Method, score: Array, outcome: Array) -> tuple[float, float]:
+Halves = tuple[tuple[Array, Array], tuple[Array, Array]]
+
+
+def excesses(method: Method, halves: Halves) -> tuple[float, float]:
     """Of both fits to the first half, on the second, above the same family fitted to that."""
-    half = len(score) // 2
-    first, second = (score[:half], outcome[:half]), (score[half:], outcome[half:])
+    first, second = halves
     least = log_loss(raw_map(method, *second), *second)
     ours, theirs = fitted(method, *first), raw_map(method, *first)
     return log_loss(ours, *second) - least, log_loss(theirs, *second) - least
 
 
-@pytest.mark.skipif(
-    not DATA.is_dir(), reason="the recorded streams do not lie beside this checkout"
-)
+@pytest.fixture(scope="module")
+def real_halves() -> list[Halves]:
+    if not DATA.is_dir():
+        pytest.skip("the recorded streams do not lie beside this checkout")
+    found = []
+    for stream, models in MODELS.items():
+        for model in models:
+            score, outcome = rows(stream, model)
+            half = len(score) // 2
+            found.append(((score[:half], outcome[:half]), (score[half:], outcome[half:])))
+    return found
+
+
 @pytest.mark.parametrize("method", list(Method))
-def test_excess_log_loss_on_real_streams_is_within_2_percent(method: Method) -> None:
-    found = np.array(
-        [
-            excesses(method, *rows(stream, model))
-            for stream, models in MODELS.items()
-            for model in models
-        ]
-    )
+def test_excess_log_loss_on_real_streams_is_within_2_percent(
+    method: Method, real_halves: list[Halves]
+) -> None:
+    found = np.array([excesses(method, halves) for halves in real_halves])
     within = found[:, 0] <= 1.02 * found[:, 1]
-    # Isotonic follows noise; of qa-endpoint, whose model changes halfway, the rows' does so less.
+    # 44 % of qa-endpoint's second half have scores beyond any of its first, where an isotonic map
+    # is flat at the rate of its last block: 22 of 24 labels for us, 24 of 26 for the rows.
     assert within.sum() >= len(within) - (method is Method.ISOTONIC)
     assert found[:, 0].sum() <= 1.02 * found[:, 1].sum()
+
+
+def test_isotonic_is_within_2_percent_on_each_real_stream_where_it_has_seen_scores(
+    real_halves: list[Halves],
+) -> None:
+    for (score, outcome), (later, came) in real_halves:
+        seen = (clipped(later) >= clipped(score).min()) & (clipped(later) <= clipped(score).max())
+        ours, theirs = excesses(Method.ISOTONIC, ((score, outcome), (later[seen], came[seen])))
+        assert ours <= 1.02 * theirs
 
 
 @pytest.mark.parametrize("method", list(Method))
