@@ -15,19 +15,21 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from monitor.cli.database import database
-from monitor.cli.event_files import read_scored
+from monitor.cli.event_files import read_labelled
 from monitor.cli.options import AsJson, ConfigPath
 from monitor.cli.signed import Author, Reason, require_signature
 from monitor.config import Settings, load
 from monitor.config.times import parse_moment
+from monitor.core.claims import POSITIVE
 from monitor.core.episodes import EpisodeState
 from monitor.core.restarts import ACCEPTED, RESET
 from monitor.core.verdicts import as_plain
 from monitor.core.wording import one_line
 from monitor.store.announcements import Decision
 from monitor.store.history import HistoryStore
-from monitor.watch.baselines import baseline_from
+from monitor.watch.baselines import baseline_from, baselines_from
 from monitor.watch.clock import Clock
+from monitor.watch.counting import Events
 
 if TYPE_CHECKING:
     from monitor.store.judgements import Standing
@@ -48,7 +50,9 @@ SegmentOption = Annotated[
 def import_(
     model: str,
     version: str,
-    file: Annotated[Path, typer.Argument(help="Validation rows: columns score, label and ts.")],
+    file: Annotated[
+        Path, typer.Argument(help="Validation rows: score, or another kind's columns; label, ts.")
+    ],
     author: Annotated[str, typer.Option(help="Who pins it.")],
     config_path: ConfigPath = None,
 ) -> None:
@@ -56,15 +60,24 @@ def import_(
     settings = load(config_path, os.environ)
     history = _history(settings)
     policy = settings.policy_for(model) or settings.defaults
-    scored = read_scored(file)
-    pinned, holds_from = baseline_from(
-        model, version, scored.score, scored.label, scored.ts_ms, policy
-    )
+    read = read_labelled(file)
+    if isinstance(read, Events):
+        pinned, holds_from = baselines_from(model, version, read, policy)
+    else:
+        one, holds_from = baseline_from(model, version, read.score, read.label, read.ts_ms, policy)
+        pinned = [one]
     # It stands in for whatever came of restarts before it.
     announced = history.announced([model]).get(model, [])
     taken = [each.told.taken_at for each in announced if each.is_taken]
-    history.pin(pinned, max([holds_from, *taken]), author)
-    typer.echo(f"pinned {pinned.counts.n_labelled} labels as the baseline of {model} {version}")
+    for each in pinned:
+        history.pin(each, max([holds_from, *taken]), author)
+        claim = "" if each.series.claim == POSITIVE else f", {each.series.claim}"
+        n = each.counts.n_labelled
+        typer.echo(f"pinned {n} labels as the baseline of {model} {version}{claim}")
+    if isinstance(read, Events):
+        left = set(policy.claims.names) - {each.series.claim for each in pinned}
+        for claim in sorted(left):
+            typer.echo(f"{claim}: fewer labels than min_labels {policy.min_labels}; none pinned")
 
 
 @app.command()

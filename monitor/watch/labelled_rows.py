@@ -82,14 +82,19 @@ def _only(names: Sequence[str], model: str) -> str:
 def _of_claim(
     made: ClaimColumns, ids: NDArray[np.object_], label: NDArray[np.float64]
 ) -> LabelledRows:
-    rule = np.full(len(label), made.rule, dtype=np.int8)
+    outcome = outcome_of(made, label)
     if made.refs is None:
-        outcome = outcomes(rule, made.low, made.low, label)
         return LabelledRows(ids, made.score, outcome, made.name)
-    outcome = outcomes(rule, made.refs[:, 0], made.refs[:, 1], label)
-    sums = loss_sums(rule, made.score, made.refs, label)
+    sums = loss_sums(np.full(len(label), made.rule, dtype=np.int8), made.score, made.refs, label)
     loss, width = (sums[:, k] + sums[:, k + 1] / BILLION for k in (1, 3))
     return LabelledRows(ids, made.score, outcome, made.name, Covered(outcome, loss, width))
+
+
+def outcome_of(made: ClaimColumns, label: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """What came of each row of a claim under its label."""
+    rule = np.full(len(label), made.rule, dtype=np.int8)
+    low, high = (made.low, made.low) if made.refs is None else made.refs.T
+    return outcomes(rule, low, high, label)
 
 
 def newest_labels(
