@@ -32,7 +32,7 @@ from monitor.core.moments import ClassMoments
 from monitor.core.shock import SIGMAS, sigma_chances
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -54,14 +54,22 @@ class Change:
     high: float
 
 
+@dataclass(frozen=True, slots=True)
+class CrossFitted:
+    """A map for each cohort that is judged, fitted to labels of the others."""
+
+    maps: tuple[CalibrationMap, ...]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class HeldOut:
     """Labels of whole cohorts that share a shock of `sigma` logits each.
 
-    rows: of each cohort its micro-bins' positives, then their negatives; cohort: each row's.
+    rows: of each cohort its micro-bins' positives, then their negatives; cohort: each row's. Maps
+    that are judged on them are one for all cohorts, or `CrossFitted` in their order.
     """
 
-    counts: BinCounts
+    cohorts: tuple[BinCounts, ...]
     rows: Rows
     cohort: NDArray[np.int64]
     sigma: float
@@ -72,30 +80,32 @@ class HeldOut:
         held = [each for each in cohorts if each.n_labelled]
         rows = [Rows.of_counts(each) for each in held]
         return cls(
-            sum(held, BinCounts.empty()),
+            tuple(held),
             Rows(*(np.concatenate([getattr(each, name) for each in rows]) for name in _ROWS)),
             np.repeat(np.arange(len(rows)), [len(each.score) for each in rows]),
             sigma,
         )
 
-    def log_loss(self, map_: CalibrationMap, level: float) -> Change:
+    def log_loss(self, map_: CalibrationMap | CrossFitted, level: float) -> Change:
         """Mean log loss in nats."""
+        move = self._mover(map_)
         before = _mean_log_loss(self._ends(), self.rows.outcome)
-        after = _mean_log_loss(tuple(map_(e) for e in self._ends()), self.rows.outcome)
+        after = _mean_log_loss(tuple(move(e) for e in self._ends()), self.rows.outcome)
         return self._of_means("log_loss", before, after, map_, level)
 
-    def changes(self, map_: CalibrationMap, level: float) -> tuple[Change, ...]:
+    def changes(self, map_: CalibrationMap | CrossFitted, level: float) -> tuple[Change, ...]:
         """Log loss, debiased ECE (always 95 %), Brier with reliability and resolution, AUROC."""
-        low, high = (map_(end) for end in self._ends())
+        move = self._mover(map_)
+        low, high = (move(end) for end in self._ends())
         moved = replace(
-            Rows.of(map_(self.rows.score), self.rows.outcome > 0),
+            Rows.of(move(self.rows.score), self.rows.outcome > 0),
             weight=self.rows.weight,
             spread=((high - low) / 2) ** 2,
         )
         old, new = parts(self.rows), parts(moved)
         return (
             self.log_loss(map_, level),
-            _ece(self.counts, moved_counts(self.counts, map_)),
+            self._ece(map_),
             self._of_means("brier", _square(self.rows), _square(moved), map_, level),
             self._of_influences(
                 "reliability",
@@ -111,7 +121,55 @@ class HeldOut:
                 map_,
                 level,
             ),
-            _auroc(self.counts, map_, level),
+            self._auroc(map_, level),
+        )
+
+    @property
+    def counts(self) -> BinCounts:
+        """All of its labels."""
+        return sum(self.cohorts, BinCounts.empty())
+
+    def _mover(
+        self, map_: CalibrationMap | CrossFitted
+    ) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
+        """What moves scores that have one element a row."""
+        if not isinstance(map_, CrossFitted):
+            return map_
+
+        def move(score: NDArray[np.float64]) -> NDArray[np.float64]:
+            moved = np.empty_like(score)
+            for number, each in enumerate(map_.maps):
+                mine = self.cohort == number
+                moved[mine] = each(score[mine])
+            return moved
+
+        return move
+
+    def _ece(self, map_: CalibrationMap | CrossFitted) -> Change:
+        if not isinstance(map_, CrossFitted):
+            return _ece(self.counts, moved_counts(self.counts, map_))
+        moved = [moved_counts(c, m) for c, m in zip(self.cohorts, map_.maps, strict=True)]
+        return _ece(self.counts, sum(moved, BinCounts.empty()))
+
+    def _auroc(self, map_: CalibrationMap | CrossFitted, level: float) -> Change:
+        """Of cross-fitted maps the mean of the cohorts' own: scores of two maps have no order."""
+        if not isinstance(map_, CrossFitted):
+            return _auroc(self.counts, map_, level)
+        found = [_auroc(c, m, level) for c, m in zip(self.cohorts, map_.maps, strict=True)]
+        share = np.array([each.n_labelled for each in self.cohorts]) / self.counts.n_labelled
+        before, after, low = (
+            np.array([getattr(each, name) for each in found]) for name in ("before", "after", "low")
+        )
+        apart = after - before
+        half = float(np.sqrt(share**2 @ (apart - low) ** 2))
+        difference = float(share @ apart)
+        return Change(
+            "auroc",
+            float(share @ before),
+            float(share @ after),
+            difference,
+            difference - half,
+            difference + half,
         )
 
     def _ends(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -124,7 +182,7 @@ class HeldOut:
         metric: str,
         before: NDArray[np.float64],
         after: NDArray[np.float64],
-        map_: CalibrationMap,
+        map_: CalibrationMap | CrossFitted,
         level: float,
     ) -> Change:
         means = [float(self.rows.weight @ each / self.rows.n) for each in (before, after)]
@@ -135,7 +193,7 @@ class HeldOut:
         metric: str,
         values: tuple[float, float],
         apart: NDArray[np.float64],
-        map_: CalibrationMap,
+        map_: CalibrationMap | CrossFitted,
         level: float,
     ) -> Change:
         """apart: how much each row adds to the difference, up to a constant."""
@@ -147,13 +205,13 @@ class HeldOut:
         difference = after - before
         return Change(metric, before, after, difference, difference - half, difference + half)
 
-    def _pull(self, apart: NDArray[np.float64], map_: CalibrationMap) -> float:
+    def _pull(self, apart: NDArray[np.float64], map_: CalibrationMap | CrossFitted) -> float:
         """Sum over cohorts of the squares of what a shock of 1 logit adds to the summed difference.
 
         A shock changes each chance p by p (1 - p), and with it how many rows have what a positive
         adds instead of what a negative does. Chances are those after the map.
         """
-        chance = map_(self.rows.score)
+        chance = self._mover(map_)(self.rows.score)
         weight = self.rows.weight * chance * (1 - chance)
         sums = np.zeros(int(self.cohort[-1]) + 1)
         for each in range(len(sums)):

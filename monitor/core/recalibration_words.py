@@ -6,8 +6,10 @@ proposal. Must never: compute an estimate, or let honest be read as useful.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
+from monitor.core.recalibrating import ERROR
 from monitor.core.recalibrators import Isotonic, LogitLine, Method
 from monitor.core.usefulness import Use
 from monitor.core.verdicts import as_plain
@@ -89,6 +91,7 @@ def proposal_json(proposal: Proposal) -> Json:
         "in_time": proposal.in_time,
         "shock": proposal.shock,
         "level": proposal.level,
+        "log_evidence": proposal.log_evidence,
         "tried": [
             {
                 "method": str(each.method),
@@ -114,6 +117,8 @@ def _first(proposal: Proposal) -> str:
     by = f"log loss {loss.before:.4f} before, {loss.after:.4f} after; difference " + _interval(
         loss.difference, loss.low, loss.high
     )
+    if proposal.log_evidence is not None:
+        by += f"; evidence {_evidence(proposal.log_evidence)}"
     if best.helps:
         return f"{NAMES[best.method].capitalize()} is shown to help: {by}."
     shown = (
@@ -125,18 +130,26 @@ def _first(proposal: Proposal) -> str:
     return f"Nothing is proposed. {shown}: {nearest}{by}."
 
 
+def _evidence(logarithm: float) -> str:
+    """Evidence against what is asked for: `123 of 20`, `over a million of 20`."""
+    size = "over a million" if logarithm > math.log(1e6) else f"{math.exp(logarithm):.3g}"
+    return f"{size} of {1 / ERROR:g}"
+
+
 def _sides(proposal: Proposal) -> str:
     fitted, kept = proposal.fitted, proposal.held_out
     if not proposal.in_time:
-        how = (
-            f"Fitted on {amount(fitted.labels)} labels and judged on {amount(kept.labels)}, drawn "
-            "at random: without times it cannot be told whether it would hold on later days"
+        return (
+            f"Fitted on {amount(fitted.labels)} labels; judged by moving either half, drawn at "
+            "random, by a map fitted to the other: without times it cannot be told whether it "
+            "would hold on later days. Evidence is how much likelier a half is that way than by "
+            f"its scores; honest ones reach {1 / ERROR:g} in at most {ERROR:.0%} of files. "
+            "Intervals are of 95 % each."
         )
-    else:
-        how = (
-            f"Fitted on the {amount(fitted.labels)} labels of the {fitted.cohorts} earlier "
-            f"cohorts, judged on the {amount(kept.labels)} of the {kept.cohorts} later ones"
-        )
+    how = (
+        f"Fitted on the {amount(fitted.labels)} labels of the {fitted.cohorts} earlier "
+        f"cohorts, judged on the {amount(kept.labels)} of the {kept.cohorts} later ones"
+    )
     many = len(proposal.tried)
     together = f"; intervals hold for all {many} maps together (95 %)" if many > 1 else ""
     days = f"; days may differ by {proposal.shock:.2g} logits" if proposal.shock else ""

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 Json = dict[str, object]
 LONGEST_NAME = 100
-OF_PROPOSAL = ("fitted", "held_out", "in_time", "shock", "level", "changes", "use")
+OF_PROPOSAL = (
+    *("fitted", "held_out", "in_time", "shock", "level", "log_evidence", "changes", "use"),
+)
 
 
 def provenance(series: Series, observed: Observed, proposal: Proposal, calmon: str) -> Json:

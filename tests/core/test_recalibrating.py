@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from monitor.core.bins import BinCounts
+from monitor.core.halves import halves
 from monitor.core.held_out import HeldOut, moved_counts, shock_of
 from monitor.core.logistic import logit, sigmoid
 from monitor.core.metrics import metrics
@@ -146,12 +147,49 @@ def test_useless_scores_are_called_so_however_honest_a_map_makes_them() -> None:
     assert any("honest, not useful" in sentence for sentence in proposal_words(found))
 
 
-def test_a_single_cohort_is_halved_at_random_and_that_is_said() -> None:
-    found = propose([sum(days(20, 300, 1, slope=0.5), BinCounts.empty())])
+def test_a_single_cohort_is_cross_fitted_and_that_is_said() -> None:
+    whole = sum(days(20, 300, 1, slope=0.5), BinCounts.empty())
+    found = propose([whole])
     assert found.map is not None
     assert not found.in_time
-    assert "drawn at random" in proposal_words(found)[3]
+    assert (
+        "moving either half, drawn at random, by a map fitted to the other"
+        in (proposal_words(found)[3])
+    )
     assert found.shock == 0
+    # Judged on every label, by maps that had not seen it; the map that is written saw all.
+    assert (found.fitted.labels, found.held_out.labels) == (6000, 6000)
+    assert found.map == fit_map(found.map.method, whole)
+    before = metrics(whole)
+    assert found.of("log_loss").before == pytest.approx(before.log_loss, abs=5e-4)
+    assert found.of("ece_debiased").before == before.ece_debiased
+    one, other = halves([whole], 0)
+    maps = [fit_map(found.map.method, each) for each in (other, one)]
+    alone = [
+        HeldOut.of([half], 0.0).log_loss(map_, found.level)
+        for half, map_ in zip((one, other), maps, strict=True)
+        if map_ is not None
+    ]
+    share = [half.n_labelled / 6000 for half in (one, other)]
+    pooled = found.of("log_loss")
+    assert pooled.difference == pytest.approx(
+        sum(s * each.difference for s, each in zip(share, alone, strict=True))
+    )
+    assert pooled.high - pooled.low < 0.75 * max(each.high - each.low for each in alone)
+    auroc = found.of("auroc")
+    assert auroc.before == auroc.after
+    assert (auroc.low, auroc.high) == (0, 0)
+
+
+def test_a_few_hundred_honest_labels_get_no_map_and_dishonest_ones_do() -> None:
+    honest = [propose(days(1, 300, seed)) for seed in range(60)]
+    assert sum(found.map is not None for found in honest) <= 2
+    # An e-value: its mean is at most 1 where nothing is wrong.
+    assert np.mean([np.exp(found.log_evidence or 0.0) for found in honest]) < 1.5
+    timid = [propose(days(1, 300, seed, slope=0.5)) for seed in range(40)]
+    assert sum(found.map is not None for found in timid) >= 28
+    [first, *_] = proposal_words(timid[0])
+    assert " of 20." in first
 
 
 @pytest.mark.parametrize(
