@@ -210,7 +210,7 @@ class Run:
         if action == "start" or not self.members:
             if len(self.members) < 2:
                 name = f"worker-{sum(self.met.values())}"
-                self.members.append(self.world.start(name, 3, 0.0 if which else 1e6, Faults()))
+                self.members.append(self.world.start(name, 10, 0.0 if which else 1e6, Faults()))
             self.met["start"] += 1
             return
         member = self.members[which % len(self.members)]
@@ -218,7 +218,10 @@ class Run:
         if action == "crash":
             self._bury(member)
         elif action == "step":
-            self._do(member, member.worker.step)
+            # The first steps join the group and take over.
+            for _ in range(4):
+                if not self._do(member, member.worker.step):
+                    break
         elif not self._do(member, member.worker.flush):
             # A process whose last flush failed ends.
             self._bury(member)
@@ -263,13 +266,13 @@ def traffic(seed: int) -> list[Predicted | Labelled]:
     rng = random.Random(seed)
     confidences = [None, 0.25, 0.1, 1.0, 1 / 3]
     found: list[tuple[float, Predicted | Labelled]] = []
-    for _ in range(30):
-        model = rng.choice(["classes", "answers", "answers", "scores"])
+    for _ in range(45):
+        model = rng.choice(["classes", "answers", "answers", "answers", "scores"])
         one = Predicted(
-            rng.randrange(24),
+            rng.randrange(18),
             model,
-            rng.choice(["1", "1", "2"]),
-            rng.choice([0, 0, 0, 0, 1, 27, 28, 30]),
+            rng.choice(["1", "1", "1", "2"]),
+            rng.choice([0] * 6 + [1, 27, 28, 30]),
             (rng.choice(confidences), rng.choice(confidences)),
         )
         at = rng.random()
@@ -304,9 +307,9 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 @given(
     st.lists(
-        st.tuples(st.integers(0, 2**32), st.lists(_actions, min_size=2, max_size=6)),
+        st.tuples(st.integers(0, 2**32), st.lists(_actions, min_size=2, max_size=8)),
         min_size=1,
-        max_size=4,
+        max_size=3,
     )
 )
 def _as_the_dictionary(
@@ -344,6 +347,22 @@ def test_whatever_happens_the_sample_is_that_of_the_dictionary(postgres_url: str
         "start", "step", "flush", "crash", "no database", "beyond the days", "beyond the size",
         "outcome 0", "outcome 1", "outcome None", "not of all sources",
     }, MET  # fmt: skip
+
+
+def test_a_source_that_comes_later_joins_the_others(engine: Engine, postgres_url: str) -> None:
+    run = Run(postgres_url)
+    try:
+        for event in (
+            Predicted(1, "answers", "1", 0, (0.25, None)),
+            Labelled(1, "answers", 0.1, right=True),
+            Predicted(1, "answers", "1", 0, (None, 1.0)),
+        ):
+            run.sent.send(event)
+            run.drain()
+    finally:
+        run.close()
+    [claims] = stored(engine).values()
+    assert claims == {"confidence:judge": (0.25, 1), "confidence:words": (1.0, 1)}
 
 
 def told(url: str, name: str, claims: ClaimSet, rows: list[dict[str, object]]) -> tuple[str, str]:
