@@ -144,6 +144,12 @@ def _of_rows(
     asked: Asked,
 ) -> Comparison:
     (model_a, a), (model_b, b) = there
+    if sides[0].claim is None and a.claim != b.claim:
+        message = (
+            f"{sides[0].name} claims {a.claim}, {sides[1].name} {b.claim}; give two of one kind, "
+            "or name what to compare with --claim and --against"
+        )
+        raise ValueError(message)
     decisions = _decisions(settings, [model_a, model_b], asked)
     rows = matched(a, b)
     smaller = min(len(a.score), len(b.score))

@@ -99,6 +99,12 @@ def test_multi_class_models_are_compared_by_their_top_labels(tmp_path: Path, *, 
     assert run("compare", *files, "--claim", "class:a")["more_honest"] == files[0]
 
 
+def test_two_kinds_are_not_compared_by_accident(tmp_path: Path) -> None:
+    one = classes(tmp_path / "classes.csv", 1.0, ids=True)
+    other = write(tmp_path / "scores.csv", "score,label", [0.3, 0.6] * 90, [0, 1] * 90)
+    assert f"{one} claims top_label, {other} positive; give two" in refused("compare", one, other)
+
+
 def quantiles(path: Path, width: float, shift: float = 0.0) -> str:
     """Forecasts of a unit normal, `width` times as wide as they should be."""
     rng = np.random.default_rng(3)
