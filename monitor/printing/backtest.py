@@ -51,7 +51,8 @@ def print_backtest(
     console.print(table)
     for line in worst_segments(reports):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
-    console.print(f"\n{len(alerts)} alerts in {len(given)} verdicts", highlight=False)
+    counted = "1 alert" if len(alerts) == 1 else f"{len(alerts)} alerts"
+    console.print(f"\n{counted} in {len(given)} verdicts", highlight=False)
     for alert in alerts:
         episode = alert.episode
         since = rfc3339(alert.fired_at)
