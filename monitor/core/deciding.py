@@ -245,7 +245,7 @@ def _blind(
     if now - silent_at < delay:
         left = span(delay - (now - silent_at))
         return Decision(waiting, None, f"no data: told if that lasts for another {left}")
-    told = AlertKind.CHANGED if episode.is_open else AlertKind.FIRED
+    told = AlertKind.FIRED if episode.fired_at is None else AlertKind.CHANGED
     silent = replace(
         waiting,
         state=EpisodeState.NO_DATA,

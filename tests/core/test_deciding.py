@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from monitor.core.claims import Series
@@ -279,7 +279,25 @@ POLICIES = st.builds(
 )
 
 
+BACK_IN_MAINTENANCE = [
+    (DRIFTED, False, 30),
+    (OK, False, 1),
+    (DRIFTED, False, 135),
+    (GONE, False, 32),
+]
+
+
 @given(STEPS, POLICIES)
+@example(
+    BACK_IN_MAINTENANCE,
+    AlertPolicy(
+        pending_for=0 * DAY,
+        keep_firing_for=0 * DAY,
+        no_data_after=0 * DAY,
+        flapping=7 * DAY,
+        maintenance=(Maintenance.parse("sat 22:00 to mon 06:00"),),
+    ),
+)
 def test_laws_of_every_life(steps: Sequence[tuple[Status, bool, int]], policy: AlertPolicy) -> None:
     """Told in order, resolved by OK alone, begun outside of maintenance, and asked for in time."""
     last: Episode | None = None
