@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from monitor.core.verdict_json import verdict_from_json
+from monitor.core.judging.verdict_json import verdict_from_json
 from monitor.core.verdicts import Verdict
 
 if TYPE_CHECKING:

@@ -15,14 +15,14 @@ import numpy as np
 
 from monitor.core.bins import N_SUMS, bin_index, row_sums
 from monitor.core.claims import Series
+from monitor.core.counting.series_table import SeriesRules, SeriesTable
 from monitor.core.delays import BUCKETS
 from monitor.core.events import LabelColumns, PredictionColumns
-from monitor.core.series_table import SeriesRules, SeriesTable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from monitor.core.delay_cells import DelayCells
+    from monitor.core.counting.delay_cells import DelayCells
     from monitor.core.panes import Cells
 
 DAY_S = 86_400

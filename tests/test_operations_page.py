@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import yaml
 
-from monitor.core.tallies import NO_SERIES, Tally, TallyKind
+from monitor.core.counting.tallies import NO_SERIES, Tally, TallyKind
 from monitor.daemon import health
 from monitor.daemon.observability import OUTCOMES, Metrics
 from monitor.ingest.dead_letter_log import FULL

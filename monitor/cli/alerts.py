@@ -21,7 +21,7 @@ from monitor.cli.options import AsJson, ConfigPath
 from monitor.cli.signed import this_user
 from monitor.config import load
 from monitor.config.times import parse_moment, parse_span
-from monitor.core.silences import Acknowledgement, Matcher, Silence
+from monitor.core.episode.silences import Acknowledgement, Matcher, Silence
 from monitor.core.verdicts import rfc3339
 from monitor.store.history import HistoryStore
 

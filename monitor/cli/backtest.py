@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from monitor.core.events import ChangeEvent
-    from monitor.core.fleet import Fleet
+    from monitor.core.judging.fleet import Fleet
 
 
 def backtest(  # noqa: PLR0913  # one parameter an option

@@ -21,8 +21,8 @@ from monitor.cli.signed import Author, Reason, require_signature
 from monitor.config import Settings, load
 from monitor.config.times import parse_moment
 from monitor.core.claims import POSITIVE
-from monitor.core.episodes import EpisodeState
-from monitor.core.restarts import ACCEPTED, RESET
+from monitor.core.episode.episodes import EpisodeState
+from monitor.core.judging.restarts import ACCEPTED, RESET
 from monitor.core.verdicts import as_plain
 from monitor.core.wording import one_line
 from monitor.store.announcements import Decision

@@ -30,8 +30,8 @@ from monitor.cli.options import AsJson
 from monitor.config import Settings, load
 from monitor.core.bins import BinCounts
 from monitor.core.claims import POSITIVE, WHOLE
-from monitor.core.comparing import MIN_LABELS, compare_paired, compare_unpaired
-from monitor.core.comparing_levels import compare_coverage, compare_levels
+from monitor.core.decision.comparing import MIN_LABELS, compare_paired, compare_unpaired
+from monitor.core.decision.comparing_levels import compare_coverage, compare_levels
 from monitor.core.kinds import TOP_LABEL, level_of
 from monitor.printing import comparison as compare_printing
 from monitor.store.history import HistoryStore
@@ -43,7 +43,7 @@ from monitor.watch.observed_spans import newest_windows
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from monitor.core.comparing import Comparison
+    from monitor.core.decision.comparing import Comparison
     from monitor.core.decisions import DecisionPolicy
 
     Decisions = tuple[DecisionPolicy, DecisionPolicy] | None

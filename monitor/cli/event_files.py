@@ -13,7 +13,7 @@ import numpy as np
 
 from monitor.core.bins import BinCounts
 from monitor.core.claims import Series
-from monitor.core.threshold_advice import Observed
+from monitor.core.report.threshold_advice import Observed
 from monitor.watch.counting import DAY_S, Events
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from monitor.cli.event_files import read_events, read_labelled
 from monitor.core.bins import BinCounts
 from monitor.core.claims import Series
 from monitor.core.policies import Policy
-from monitor.core.reports import SeriesReport, series_report
+from monitor.core.report.reports import SeriesReport, series_report
 from monitor.watch import counting
 from monitor.watch.corroboration import Agreement, agreements
 from monitor.watch.counting import Events
@@ -23,7 +23,7 @@ from monitor.watch.temperatures import ModelTemperature, temperatures
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from monitor.core.delay_advice import LabelAdvice
+    from monitor.core.delay.delay_advice import LabelAdvice
 
 POLICY = Policy()
 

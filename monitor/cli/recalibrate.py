@@ -31,10 +31,10 @@ from monitor.cli.options import AsJson
 from monitor.cli.signed import Author, Reason, require_signature
 from monitor.config import load
 from monitor.core.claims import WHOLE
-from monitor.core.recalibrating import propose as proposed
-from monitor.core.recalibration import dumps, recalibrator
-from monitor.core.recalibration_effects import APPROVED, REJECTED
-from monitor.core.recalibrators import Method
+from monitor.core.recalibration.artifact import dumps, recalibrator
+from monitor.core.recalibration.recalibrating import propose as proposed
+from monitor.core.recalibration.recalibration_effects import APPROVED, REJECTED
+from monitor.core.recalibration.recalibrators import Method
 from monitor.printing import recalibration as recalibrate_printing
 from monitor.store.history import HistoryStore
 from monitor.store.panes import PaneStore
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from monitor.config import Settings
     from monitor.core.claims import Series
     from monitor.core.policies import Policy
-    from monitor.core.threshold_advice import Observed
+    from monitor.core.report.threshold_advice import Observed
 
 NONE_HELPS = 1
 """Exit code where no map is shown to help."""

@@ -18,10 +18,10 @@ from monitor.cli.event_files import read_labelled, refuse_overwriting, scored_by
 from monitor.cli.file_reports import file_report
 from monitor.cli.options import AsJson
 from monitor.core.bins import BinCounts
-from monitor.core.kinds_report import KindsReport
-from monitor.core.kinds_report import title as kinds_title
-from monitor.core.quick_report import quick_report, title
-from monitor.core.recalibration_words import proposal_json
+from monitor.core.recalibration.recalibration_words import proposal_json
+from monitor.core.report.kinds_report import KindsReport
+from monitor.core.report.kinds_report import title as kinds_title
+from monitor.core.report.quick_report import quick_report, title
 from monitor.core.verdicts import as_plain
 from monitor.pictures import bins_svg
 from monitor.printing import reports as printing
@@ -33,8 +33,8 @@ from monitor.watch.temperatures import temperature_words
 
 if TYPE_CHECKING:
     from monitor.cli.file_reports import FileReport
-    from monitor.core.quick_report import QuickReport
-    from monitor.core.reports import SeriesReport
+    from monitor.core.report.quick_report import QuickReport
+    from monitor.core.report.reports import SeriesReport
 
 
 def report(  # noqa: PLR0913  # one parameter an option

@@ -26,8 +26,8 @@ from monitor.watch.stored_reports import stored_reports
 from monitor.watch.stored_samples import findings_json, findings_words, sample_findings
 
 if TYPE_CHECKING:
-    from monitor.core.delay_advice import LabelAdvice
-    from monitor.core.reports import SeriesReport
+    from monitor.core.delay.delay_advice import LabelAdvice
+    from monitor.core.report.reports import SeriesReport
     from monitor.watch.stored_samples import SampleFindings
 
 

@@ -28,9 +28,9 @@ from monitor.cli.options import AsJson
 from monitor.config import load
 from monitor.core.bins import BinCounts
 from monitor.core.claims import POSITIVE, WHOLE, Series
-from monitor.core.decision_evidence import MIN_LABELS
+from monitor.core.decision.decision_evidence import MIN_LABELS
 from monitor.core.kinds import level_of
-from monitor.core.threshold_advice import Observed, threshold_advice
+from monitor.core.report.threshold_advice import Observed, threshold_advice
 from monitor.printing import threshold as threshold_printing
 from monitor.store.history import HistoryStore
 from monitor.store.panes import PaneStore

@@ -11,8 +11,8 @@ from pydantic import Field
 
 from monitor.config.sections import Keys, key
 from monitor.config.values import Moment
+from monitor.core.judging.series_state import MIN_BASELINE_LABELS
 from monitor.core.policies import FirstLabels, NamedPeriod
-from monitor.core.series_state import MIN_BASELINE_LABELS
 
 MOST_LABELS = 1_000_000_000
 

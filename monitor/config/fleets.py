@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from monitor.core.budget import Budget, thresholds
-from monitor.core.fleet import RESERVE, Fleet, FleetRule
+from monitor.core.judging.budget import Budget, thresholds
+from monitor.core.judging.fleet import RESERVE, Fleet, FleetRule
 from monitor.core.policies import DetectorName, Policy
 from monitor.core.wording import amount
 

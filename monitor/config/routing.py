@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from monitor.config.environment import Connections
     from monitor.config.routing_keys import RoutingKeys, RuleKeys
-    from monitor.core.episodes import Severity
+    from monitor.core.episode.episodes import Severity
 
 Route = tuple[str, str]
 """Kind of receiver, and the place there: a channel's id, or a receiver's name."""

@@ -46,8 +46,8 @@ if TYPE_CHECKING:
     from monitor.config.environment import Connections
     from monitor.config.process_keys import HttpKeys, IngestKeys, TopicKeys
     from monitor.config.routing_keys import RoutingKeys
-    from monitor.core.episodes import Severity
-    from monitor.core.fleet import Fleet
+    from monitor.core.episode.episodes import Severity
+    from monitor.core.judging.fleet import Fleet
 
 _ABSENT = object()
 _NULLABLE: tuple[KeyPath, ...] = (

@@ -16,7 +16,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from monitor.config.addresses import parse_address
 from monitor.config.problems import shown
 from monitor.config.times import parse_moment, parse_span, span_text
-from monitor.core.budget import Budget
+from monitor.core.judging.budget import Budget
 from monitor.core.maintenance import Maintenance
 from monitor.notify.channels import channel_problem
 

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
     from monitor.core.claims import Series
-    from monitor.core.decision_evidence import DecisionEvidence
-    from monitor.core.estimates import Estimates, Ranking
-    from monitor.core.score_shift import ScoreShift
-    from monitor.core.selection import Selection
+    from monitor.core.decision.decision_evidence import DecisionEvidence
+    from monitor.core.detector.score_shift import ScoreShift
+    from monitor.core.detector.selection import Selection
+    from monitor.core.measures.estimates import Estimates, Ranking
 
 
 class Status(StrEnum):

@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from monitor.core.silences import Acknowledgement
+from monitor.core.episode.silences import Acknowledgement
 from monitor.notify.inbox import Inbox
 from monitor.notify.slack import SLACK_API
 from monitor.notify.slack_inbound import SignedRequests, SocketAnswers
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from monitor.config import Settings
-    from monitor.core.silences import Interaction
+    from monitor.core.episode.silences import Interaction
     from monitor.store.history import HistoryStore
 
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from prometheus_client import CollectorRegistry
 
-    from monitor.core.verdict_json import Json
+    from monitor.core.judging.verdict_json import Json
     from monitor.daemon.health import Health
 
 log = structlog.get_logger(__name__)

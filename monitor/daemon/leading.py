@@ -17,7 +17,7 @@ import structlog
 from apscheduler.events import EVENT_JOB_ERROR, JobExecutionEvent
 from apscheduler.schedulers.background import BackgroundScheduler
 
-from monitor.core.notices import FIRST_WAIT
+from monitor.core.episode.notices import FIRST_WAIT
 from monitor.notify.dispatch import deliver
 from monitor.pictures import reliability_png
 from monitor.store.engine import DatabaseUnavailable

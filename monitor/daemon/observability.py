@@ -20,7 +20,7 @@ from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
 from monitor import __version__
-from monitor.core.tallies import TallyKind
+from monitor.core.counting.tallies import TallyKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 import numpy as np
 from xxhash import xxh3_64_intdigest
 
+from monitor.core.counting.tallies import Tally, TallyKind, count_by_model
 from monitor.core.events import ChangeEvent, LabelColumns, PredictionColumns
-from monitor.core.tallies import Tally, TallyKind, count_by_model
 from monitor.ingest.formats import (
     NEWEST_MS,
     UNUSABLE,

@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from monitor.core.counting.losses import LARGEST
 from monitor.core.kinds import (
     BINARY,
     PREFIXES,
@@ -25,7 +26,6 @@ from monitor.core.kinds import (
     class_number,
     level_text,
 )
-from monitor.core.losses import LARGEST
 from monitor.ingest.columns import Columns, FileError, is_text, read_columns
 
 if TYPE_CHECKING:

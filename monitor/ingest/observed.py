@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from monitor.core.tallies import Tally
+    from monitor.core.counting.tallies import Tally
 
 
 @dataclass(frozen=True, slots=True)

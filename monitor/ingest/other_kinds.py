@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from monitor.core.counting.tallies import TallyKind, count_by_model
 from monitor.core.events import LabelColumns, PredictionColumns
 from monitor.core.kinds import BINARY, claims_made, crossed, salt
-from monitor.core.tallies import TallyKind, count_by_model
 from monitor.ingest.formats import Refusal, refused_time, times_ms
 from monitor.ingest.records import dead_letter
 from monitor.ingest.series_book import other_kind
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from monitor.core.counting.tallies import Tally
     from monitor.core.kinds import ClaimColumns, ClaimSet
-    from monitor.core.tallies import Tally
     from monitor.ingest.formats import LabelEvent, LabelOfAnyKind, PredictionOfAnyKind
     from monitor.ingest.records import Record
     from monitor.ingest.series_book import SeriesBook

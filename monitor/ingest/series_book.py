@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from monitor.core.claims import POSITIVE, OutcomeRule, Series, pooled, segment_name, watch_values
+from monitor.core.counting.labelled_sample import is_sampled, sample_size
+from monitor.core.counting.series_table import EVERY_PPM, SeriesRules, SeriesTable
 from monitor.core.kinds import Kind
-from monitor.core.labelled_sample import is_sampled, sample_size
 from monitor.core.policies import Unlabelled
-from monitor.core.series_table import EVERY_PPM, SeriesRules, SeriesTable
 from monitor.ingest.formats import Refusal, decode_segments, refused_text
 
 if TYPE_CHECKING:

@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from monitor.core.delay_cells import DelayCells
+from monitor.core.counting.delay_cells import DelayCells
+from monitor.core.counting.join import JoinIndex
+from monitor.core.counting.join_rows import NO_TIME
+from monitor.core.counting.labelled_sample import SampleDraft
+from monitor.core.counting.losses import LossCells
+from monitor.core.counting.tallies import Tally, TallyKind, count_by_series
+from monitor.core.counting.watermarks import advance, too_late
 from monitor.core.events import LabelColumns, PredictionColumns
-from monitor.core.join import JoinIndex
-from monitor.core.join_rows import NO_TIME
-from monitor.core.labelled_sample import SampleDraft
-from monitor.core.losses import LossCells
 from monitor.core.panes import Cells
-from monitor.core.tallies import Tally, TallyKind, count_by_series
-from monitor.core.watermarks import advance, too_late
 from monitor.store.blocks import Block
 from monitor.store.ingest import Flush
 from monitor.store.positions import Fenced

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from monitor.core.counting.losses import LARGEST
 from monitor.core.kinds import (
     SUM_TOLERANCE,
     TOKEN_PROB,
@@ -21,7 +22,6 @@ from monitor.core.kinds import (
     level_text,
     probability_of_tokens,
 )
-from monitor.core.losses import LARGEST
 from monitor.ingest.formats import Refusal
 
 if TYPE_CHECKING:

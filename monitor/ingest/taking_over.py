@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 import structlog
 from kafka import TopicPartition
 
-from monitor.core.join_rows import MAX_SHARDS
+from monitor.core.counting.join_rows import MAX_SHARDS
 from monitor.ingest.faults import KafkaUnavailable, MessagesLost, UnequalPartitions
 
 if TYPE_CHECKING:

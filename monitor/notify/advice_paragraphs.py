@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from monitor.core.estimates import is_useless
 from monitor.core.kinds import level_of
-from monitor.core.repair_words import (
+from monitor.core.measures.estimates import is_useless
+from monitor.core.recalibration.repair_words import (
     WORTH_APPLYING,
     caveat_words,
     held_out_words,

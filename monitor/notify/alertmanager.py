@@ -16,8 +16,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from monitor.core.episodes import AlertKind, EpisodeState, Severity
-from monitor.core.notices import Delivered, Outcome, Rejected, Retry, notice_from_json
+from monitor.core.episode.episodes import AlertKind, EpisodeState, Severity
+from monitor.core.episode.notices import Delivered, Outcome, Rejected, Retry, notice_from_json
 from monitor.core.wording import one_line
 from monitor.notify.messages import as_plain_text, render
 from monitor.notify.web import posted, web_client
@@ -25,8 +25,8 @@ from monitor.notify.web import posted, web_client
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from monitor.core.episodes import Member
-    from monitor.core.notices import AlertNotice, Notification
+    from monitor.core.episode.episodes import Member
+    from monitor.core.episode.notices import AlertNotice, Notification
 
 RESEND_EVERY = timedelta(minutes=1)
 LAPSE = timedelta(minutes=5)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from monitor.core.silences import Acknowledgement, Interaction, Matcher, Silence
+from monitor.core.episode.silences import Acknowledgement, Interaction, Matcher, Silence
 from monitor.core.wording import one_line
 from monitor.notify.messages import ACK, EVIDENCE, SILENCE_DAY, SILENCE_HOUR
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from monitor.core.notices import Delivered, Outcome, Retry
+from monitor.core.episode.notices import Delivered, Outcome, Retry
 from monitor.notify.messages import as_plain_text, picture_name, render
 
 if TYPE_CHECKING:
     from pathlib import Path
     from typing import TextIO
 
-    from monitor.core.notices import AlertNotice, Notification
+    from monitor.core.episode.notices import AlertNotice, Notification
 
 
 class ConsoleSender:

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol
 
-from monitor.core.episodes import AlertKind
-from monitor.core.notices import (
+from monitor.core.episode.episodes import AlertKind
+from monitor.core.episode.notices import (
     Attempt,
     Delivered,
     Notification,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
-    from monitor.core.notices import AlertNotice
+    from monitor.core.episode.notices import AlertNotice
     from monitor.core.verdicts import Verdict
 
 

@@ -10,14 +10,14 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from monitor.core.claims import WHOLE
-from monitor.core.episodes import EpisodeState, Severity
+from monitor.core.episode.episodes import EpisodeState, Severity
 from monitor.core.wording import model_name, moment, one_line, series_name, span
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from monitor.core.episodes import Member
-    from monitor.core.notices import AlertNotice, RecentChange
+    from monitor.core.episode.episodes import Member
+    from monitor.core.episode.notices import AlertNotice, RecentChange
 
 NAME_LIMIT = 90
 """Of a header's 150 characters, so that what is said of the series is never cut off."""

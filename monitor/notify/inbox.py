@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from monitor.core.notices import Rejected, Retry
+from monitor.core.episode.notices import Rejected, Retry
 from monitor.notify.answers import Pressed, pressed
 from monitor.notify.web import posted, web_client
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from monitor.core.silences import Interaction
+    from monitor.core.episode.silences import Interaction
 
 log = structlog.get_logger(__name__)
 

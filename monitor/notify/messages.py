@@ -11,8 +11,8 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from monitor.core.claims import WHOLE
-from monitor.core.episodes import AlertKind, EpisodeState
-from monitor.core.restarts import restart_words
+from monitor.core.episode.episodes import AlertKind, EpisodeState
+from monitor.core.judging.restarts import restart_words
 from monitor.core.wording import direction_words, moment, one_line, span
 from monitor.notify.advice_paragraphs import after_it, in_short, what_to_do
 from monitor.notify.bin_paragraphs import headline_bin, way, worst_bins
@@ -57,7 +57,7 @@ from monitor.notify.paragraphs import (
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from monitor.core.notices import AlertNotice
+    from monitor.core.episode.notices import AlertNotice
     from monitor.core.verdicts import Restart
 
 __all__ = [

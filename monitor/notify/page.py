@@ -10,11 +10,11 @@ import html
 import json
 from typing import TYPE_CHECKING
 
-from monitor.core.notices import notice_from_json
+from monitor.core.episode.notices import notice_from_json
 from monitor.notify.messages import as_plain_text, render
 
 if TYPE_CHECKING:
-    from monitor.core.verdict_json import Json
+    from monitor.core.judging.verdict_json import Json
 
 POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 """Content-Security-Policy of the page."""

@@ -12,15 +12,15 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from monitor.core.episodes import AlertKind
-from monitor.core.notices import Delivered, Outcome, Rejected, Retry
+from monitor.core.episode.episodes import AlertKind
+from monitor.core.episode.notices import Delivered, Outcome, Rejected, Retry
 from monitor.notify.messages import as_plain_text, render
 from monitor.notify.web import posted, web_client
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from monitor.core.notices import AlertNotice, Notification
+    from monitor.core.episode.notices import AlertNotice, Notification
 
 EVENTS_URL = "https://events.pagerduty.com/v2/enqueue"
 SUMMARY_LIMIT = 1024

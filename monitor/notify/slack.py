@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
 
-from monitor.core.episodes import AlertKind
-from monitor.core.notices import Delivered, Outcome, Rejected, Retry
+from monitor.core.episode.episodes import AlertKind
+from monitor.core.episode.notices import Delivered, Outcome, Rejected, Retry
 from monitor.notify.channels import channel_problem
 from monitor.notify.messages import headline, in_thread, picture_name, reply
 from monitor.notify.slack_failures import FAILURES, outcome_of
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
     from slack_sdk.web import SlackResponse
 
-    from monitor.core.notices import AlertNotice, Notification
-    from monitor.core.verdict_json import Json
+    from monitor.core.episode.notices import AlertNotice, Notification
+    from monitor.core.judging.verdict_json import Json
     from monitor.notify.messages import Message
 
 SLACK_API = WebClient.BASE_URL

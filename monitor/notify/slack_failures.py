@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from slack_sdk.errors import SlackApiError, SlackClientError
 
-from monitor.core.notices import Rejected, Retry
+from monitor.core.episode.notices import Rejected, Retry
 from monitor.notify.web import retry_after
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from monitor.core.claims import Series
-from monitor.core.episodes import (
+from monitor.core.episode.episodes import (
     AlertKind,
     EpisodeState,
     Member,
@@ -21,7 +21,7 @@ from monitor.core.episodes import (
     episode_id,
     group_id,
 )
-from monitor.core.notices import AlertNotice, Delivered, Notification, Outcome
+from monitor.core.episode.notices import AlertNotice, Delivered, Notification, Outcome
 from monitor.core.verdicts import BinEstimate, Cause, Direction, Evidence, Metrics, Status, Verdict
 from monitor.pictures import PictureError
 

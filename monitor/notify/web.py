@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from monitor.core.notices import Rejected, Retry
+from monitor.core.episode.notices import Rejected, Retry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -18,14 +18,14 @@ import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from monitor.core.notices import Delivered, Outcome, Rejected, Retry
+from monitor.core.episode.notices import Delivered, Outcome, Rejected, Retry
 from monitor.notify.messages import as_plain_text, render
 from monitor.notify.web import posted, web_client
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from monitor.core.notices import AlertNotice, Notification
+    from monitor.core.episode.notices import AlertNotice, Notification
 
 SCHEMA_VERSION = 1
 SECRET_PREFIX = "whsec_"  # noqa: S105  # what a secret begins with, no secret

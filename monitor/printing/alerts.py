@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from monitor.core.episodes import fingerprint
+from monitor.core.episode.episodes import fingerprint
 from monitor.core.verdicts import rfc3339
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from monitor.core.claim_tables import worst_segments
 from monitor.core.claims import POSITIVE
-from monitor.core.restarts import restart_words
+from monitor.core.judging.restarts import restart_words
+from monitor.core.report.claim_tables import worst_segments
 from monitor.core.verdicts import rfc3339
 from monitor.printing.words import figure, named, of_series
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from monitor.core.reports import SeriesReport
+    from monitor.core.report.reports import SeriesReport
     from monitor.watch.backtest import BacktestAlert
     from monitor.watch.following import Judged
 

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from monitor.core.compare_words import TITLES, compare_json, compare_words
+from monitor.core.decision.compare_words import TITLES, compare_json, compare_words
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from monitor.core.comparing import Comparison
+    from monitor.core.decision.comparing import Comparison
 
 __all__ = ["compare_json", "print_comparison"]
 

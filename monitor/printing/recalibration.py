@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from monitor.core.recalibration import dumps
-from monitor.core.recalibration_effects import APPROVED
-from monitor.core.recalibration_words import NAMES, proposal_json, proposal_words
+from monitor.core.recalibration.artifact import dumps
+from monitor.core.recalibration.recalibration_effects import APPROVED
+from monitor.core.recalibration.recalibration_words import NAMES, proposal_json, proposal_words
 from monitor.core.verdicts import as_plain
 from monitor.core.wording import day, moment, one_line, series_name
 
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from monitor.core.claims import Series
-    from monitor.core.held_out import Change
-    from monitor.core.recalibrating import Proposal
-    from monitor.core.recalibration import Recalibrator
+    from monitor.core.recalibration.artifact import Recalibrator
+    from monitor.core.recalibration.held_out import Change
+    from monitor.core.recalibration.recalibrating import Proposal
     from monitor.store.recalibrations import StoredProposal
 
 Json = dict[str, object]

@@ -12,15 +12,15 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from monitor import __version__
-from monitor.core import kinds_report
-from monitor.core.quick_report import picture_words, sections, title
+from monitor.core.report import kinds_report
+from monitor.core.report.quick_report import picture_words, sections, title
 from monitor.core.wording import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from monitor.core.kinds_report import KindsReport, Picture
-    from monitor.core.quick_report import QuickReport, Row, Section
+    from monitor.core.report.kinds_report import KindsReport, Picture
+    from monitor.core.report.quick_report import QuickReport, Row, Section
     from monitor.core.verdicts import BinEstimate
 
 _STYLE = """

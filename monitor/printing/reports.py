@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from monitor.core.claim_tables import claim_tables, is_levelled
-from monitor.core.reports import report_table
+from monitor.core.report.claim_tables import claim_tables, is_levelled
+from monitor.core.report.reports import report_table
 from monitor.printing.words import named
 
 if TYPE_CHECKING:
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from monitor.core.delay_advice import LabelAdvice
-    from monitor.core.reports import SeriesReport
+    from monitor.core.delay.delay_advice import LabelAdvice
+    from monitor.core.report.reports import SeriesReport
 
 
 def print_reports(console: Console, reports: Sequence[SeriesReport]) -> None:

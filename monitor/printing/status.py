@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from monitor.core.claims import POSITIVE
-from monitor.core.due import due_words
+from monitor.core.judging.due import due_words
 from monitor.core.verdicts import rfc3339
 from monitor.printing.alerts import alert_words, alerts_json, print_alerts
 from monitor.printing.words import figure, named, of_series
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from monitor.core.due import Due
+    from monitor.core.judging.due import Due
     from monitor.store.history import HistoryStore
     from monitor.store.judgements import Standing
     from monitor.store.panes import PaneStore

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from monitor.core.decision_evidence import cost_words, number
-from monitor.core.threshold_words import threshold_json, threshold_words
+from monitor.core.decision.decision_evidence import cost_words, number
+from monitor.core.report.threshold_words import threshold_json, threshold_words
 from monitor.core.wording import one_line, series_name
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from monitor.core.claims import Series
-    from monitor.core.threshold_advice import ThresholdAdvice
+    from monitor.core.report.threshold_advice import ThresholdAdvice
 
 Json = dict[str, object]
 TENTHS = tuple(k / 10 for k in range(1, 10))

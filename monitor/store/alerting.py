@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 from sqlalchemy import insert, or_, select
 from sqlalchemy.dialects.postgresql import distinct_on
 
-from monitor.core.episodes import AlertKind, Severity, fingerprint
-from monitor.core.grouping import Group
-from monitor.core.notices import Ack, AlertNotice, RecentChange, member_from_json
-from monitor.core.verdict_json import verdict_from_json
+from monitor.core.episode.episodes import AlertKind, Severity, fingerprint
+from monitor.core.episode.grouping import Group
+from monitor.core.episode.notices import Ack, AlertNotice, RecentChange, member_from_json
+from monitor.core.judging.verdict_json import verdict_from_json
 from monitor.core.verdicts import as_plain, rfc3339
 from monitor.store import tables as t
 from monitor.store.identities import identity
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Row
 
-    from monitor.core.episodes import Member
-    from monitor.core.grouping import Told
+    from monitor.core.episode.episodes import Member
+    from monitor.core.episode.grouping import Told
     from monitor.core.verdicts import Verdict
 
     Found = Row[tuple[object, ...]]

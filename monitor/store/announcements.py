@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import String, cast, insert, literal, null, select, union_all
 
-from monitor.core.restarts import Announcement
+from monitor.core.judging.restarts import Announcement
 from monitor.store import tables as t
 
 if TYPE_CHECKING:

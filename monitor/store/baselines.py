@@ -13,8 +13,8 @@ from sqlalchemy import insert, select
 from sqlalchemy.dialects.postgresql import distinct_on
 
 from monitor.core.bins import N_BINS, N_SUMS, SUMS, BinCounts
-from monitor.core.series_state import IMPORTED, Baseline, Cohort
-from monitor.core.verdict_json import restart_from_json
+from monitor.core.judging.series_state import IMPORTED, Baseline, Cohort
+from monitor.core.judging.verdict_json import restart_from_json
 from monitor.core.verdicts import as_plain
 from monitor.store import tables as t
 from monitor.store.identities import identity, identity_columns, series_of

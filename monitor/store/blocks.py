@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from monitor.core.counting.tallies import Tally, TallyKind
 from monitor.core.events import LabelColumns, PredictionColumns
-from monitor.core.tallies import Tally, TallyKind
 from monitor.store.packing import pack, unpack
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from sqlalchemy import ARRAY, BigInteger, Boolean, Integer, Text, bindparam, select, text
 
-from monitor.core.delay_cells import DelayCells, delay_key
+from monitor.core.counting.delay_cells import DelayCells, delay_key
 from monitor.core.delays import BUCKETS
 from monitor.store import tables as t
 from monitor.store.engine import transaction
@@ -171,7 +171,7 @@ _ADD = text(
     bindparam("n", type_=ARRAY(BigInteger)),
 )
 
-# A delay's panes are whole days where the counts' panes divide a day: see core/delay_cells.py.
+# A delay's panes are whole days where the counts' panes divide a day: core/counting/delay_cells.py.
 _PANE_S = "CASE WHEN 86400 % s.pane_s = 0 THEN 86400 ELSE s.pane_s END"
 
 _TOUCH = text(

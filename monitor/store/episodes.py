@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import insert, select
 from sqlalchemy.dialects.postgresql import distinct_on
 
-from monitor.core.episodes import Episode, EpisodeState, Severity
+from monitor.core.episode.episodes import Episode, EpisodeState, Severity
 from monitor.core.verdicts import Cause, Direction
 from monitor.store import tables as t
 from monitor.store.identities import identity, identity_columns, series_of
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Row
 
     from monitor.core.claims import Series
-    from monitor.core.episodes import Decision
+    from monitor.core.episode.episodes import Decision
 
     Found = Row[tuple[object, ...]]
 

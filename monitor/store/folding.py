@@ -12,8 +12,8 @@ from sqlalchemy import delete, select, text
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from monitor.core.bins import SUMS
-from monitor.core.delay_cells import DelayCells
-from monitor.core.losses import LossCells
+from monitor.core.counting.delay_cells import DelayCells
+from monitor.core.counting.losses import LossCells
 from monitor.core.panes import Cells
 from monitor.store import tables as t
 from monitor.store.blocks import tally_counter
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from sqlalchemy import Connection
 
-    from monitor.core.tallies import Tally
+    from monitor.core.counting.tallies import Tally
 
 DELTAS_A_FOLD = 500
 

@@ -43,11 +43,11 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from monitor.core.claims import Series
-    from monitor.core.episodes import Episode
-    from monitor.core.fleet import Threshold
-    from monitor.core.grouping import Group
-    from monitor.core.series_state import Baseline
-    from monitor.core.silences import Acknowledgement, Silence
+    from monitor.core.episode.episodes import Episode
+    from monitor.core.episode.grouping import Group
+    from monitor.core.episode.silences import Acknowledgement, Silence
+    from monitor.core.judging.fleet import Threshold
+    from monitor.core.judging.series_state import Baseline
     from monitor.store.alerting import Alert
     from monitor.store.announcements import Announced, Decision
     from monitor.store.judgements import Judgement, Standing

@@ -18,9 +18,9 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from monitor.core.bins import EDGES_VERSION
 from monitor.core.claims import OutcomeRule, Series
-from monitor.core.labelled_sample import LabelledClaims
-from monitor.core.losses import LossCells
-from monitor.core.series_table import SeriesRules
+from monitor.core.counting.labelled_sample import LabelledClaims
+from monitor.core.counting.losses import LossCells
+from monitor.core.counting.series_table import SeriesRules
 from monitor.store import tables as t
 from monitor.store.blocks import (
     Block,
@@ -43,10 +43,10 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Engine, Row
 
-    from monitor.core.delay_cells import DelayCells
+    from monitor.core.counting.delay_cells import DelayCells
+    from monitor.core.counting.tallies import Tally
     from monitor.core.events import ChangeEvent
     from monitor.core.panes import Cells
-    from monitor.core.tallies import Tally
 
 
 @dataclass(frozen=True, slots=True)

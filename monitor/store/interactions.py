@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import insert, select
 
-from monitor.core.episodes import AlertKind, EpisodeState, fingerprint
-from monitor.core.notices import notice_from_json
-from monitor.core.silences import Matcher, Silence
+from monitor.core.episode.episodes import AlertKind, EpisodeState, fingerprint
+from monitor.core.episode.notices import notice_from_json
+from monitor.core.episode.silences import Matcher, Silence
 from monitor.core.verdicts import as_plain, rfc3339
 from monitor.store import tables as t
 from monitor.store.alerting import group_of, insert_notification, newest_ack, newest_groups
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Row
 
-    from monitor.core.episodes import Member
-    from monitor.core.grouping import Group
-    from monitor.core.notices import Ack, AlertNotice
-    from monitor.core.silences import Acknowledgement
+    from monitor.core.episode.episodes import Member
+    from monitor.core.episode.grouping import Group
+    from monitor.core.episode.notices import Ack, AlertNotice
+    from monitor.core.episode.silences import Acknowledgement
 
     Found = Row[tuple[object, ...]]
 

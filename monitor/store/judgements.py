@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from monitor.core.claims import Series
-    from monitor.core.episodes import Decision, Episode
+    from monitor.core.episode.episodes import Decision, Episode
     from monitor.core.policies import Policy
     from monitor.core.verdicts import Verdict
 

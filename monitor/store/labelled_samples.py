@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from sqlalchemy import ARRAY, BigInteger, Double, Integer, bindparam, text
 
-from monitor.core.class_temperature import MOST_ROWS
-from monitor.core.labelled_sample import GROUP, KEPT_DAYS
+from monitor.core.counting.labelled_sample import GROUP, KEPT_DAYS
+from monitor.core.recalibration.class_temperature import MOST_ROWS
 from monitor.store.engine import transaction
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Engine
 
-    from monitor.core.labelled_sample import LabelledClaims
+    from monitor.core.counting.labelled_sample import LabelledClaims
 
 _HALF = np.uint64(1 << 63)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from sqlalchemy import ARRAY, BigInteger, Boolean, Integer, bindparam, select, text
 
-from monitor.core.losses import LOSS_SUMS, LossCells
+from monitor.core.counting.losses import LOSS_SUMS, LossCells
 from monitor.core.panes import cell_key
 from monitor.store import tables as t
 from monitor.store.engine import transaction

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import func, insert, or_, select
 
-from monitor.core.episodes import AlertKind
-from monitor.core.notices import Attempt, AttemptOutcome, Notification
+from monitor.core.episode.episodes import AlertKind
+from monitor.core.episode.notices import Attempt, AttemptOutcome, Notification
 from monitor.store import tables as t
 from monitor.store.engine import transaction
 from monitor.store.sifting import Sifted, sift
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Engine, Row, Select
 
-    from monitor.core.verdict_json import Json
+    from monitor.core.judging.verdict_json import Json
 
 ENDED = [str(outcome) for outcome in AttemptOutcome if outcome is not AttemptOutcome.RETRY]
 """Outcomes after which a notification is not tried again."""

@@ -14,7 +14,7 @@ from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from monitor.core.events import ChangeKind
-from monitor.core.recalibration_effects import (
+from monitor.core.recalibration.recalibration_effects import (
     Applied,
     Effect,
     Judged,
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine, Row
 
     from monitor.core.claims import Series
-    from monitor.core.recalibration import Recalibrator
+    from monitor.core.recalibration.artifact import Recalibrator
 
 JUDGED = ("OK", "DRIFTED")
 """Verdicts that say something of the scores."""

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import exists, insert, or_, select
 
-from monitor.core.episodes import AlertKind, EpisodeState
-from monitor.core.notices import AttemptOutcome
+from monitor.core.episode.episodes import AlertKind, EpisodeState
+from monitor.core.episode.notices import AttemptOutcome
 from monitor.core.verdicts import rfc3339
 from monitor.store import tables as t
 from monitor.store.alerting import group_of, newest_ack, newest_groups
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Row
 
-    from monitor.core.grouping import Group
+    from monitor.core.episode.grouping import Group
     from monitor.store.interactions import StoredSilence
 
     Found = Row[tuple[object, ...]]

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
-from monitor.core.episodes import AlertKind
-from monitor.core.notices import AttemptOutcome, Notification
+from monitor.core.episode.episodes import AlertKind
+from monitor.core.episode.notices import AttemptOutcome, Notification
 from monitor.store import tables as t
 from monitor.store.engine import transaction
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import insert, select
 
-from monitor.core.fleet import Threshold
+from monitor.core.judging.fleet import Threshold
 from monitor.core.verdicts import BudgetShare
 from monitor.store import tables as t
 from monitor.store.identities import identity, series_of

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from monitor.core.delay_advice import LabelAdvice, label_advice
+from monitor.core.delay.delay_advice import LabelAdvice, label_advice
 from monitor.watch.cohorts import label_claims
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from monitor.core.episodes import AlertKind, Episode
-from monitor.core.fleet import boundaries
-from monitor.core.restarts import Announcement, change_announced
-from monitor.core.series_state import moment
+from monitor.core.episode.episodes import AlertKind, Episode
+from monitor.core.judging.fleet import boundaries
+from monitor.core.judging.restarts import Announcement, change_announced
+from monitor.core.judging.series_state import moment
 from monitor.core.verdicts import Verdict, rfc3339
 from monitor.watch.cohorts import CohortDelays, cohorts_of
 from monitor.watch.counting import Counted, Events, count, newest_s
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
+    from monitor.core.episode.grouping import Told
     from monitor.core.events import ChangeEvent
-    from monitor.core.fleet import Fleet
-    from monitor.core.grouping import Told
+    from monitor.core.judging.fleet import Fleet
+    from monitor.core.judging.series_state import Cohort
     from monitor.core.policies import Policy
-    from monitor.core.series_state import Cohort
     from monitor.watch.following import Followed, Judged
 
 

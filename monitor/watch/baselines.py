@@ -12,8 +12,8 @@ import numpy as np
 
 from monitor.core.bins import BinCounts
 from monitor.core.claims import Series
+from monitor.core.judging.series_state import IMPORTED, Baseline, Cohort, moment
 from monitor.core.kinds import Kind, claims_made
-from monitor.core.series_state import IMPORTED, Baseline, Cohort, moment
 from monitor.watch.claimed import claims_in
 from monitor.watch.labelled_rows import outcome_of
 

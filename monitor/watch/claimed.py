@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from monitor.core.claims import POSITIVE, OutcomeRule, Series, pooled, segment_name, watch_values
+from monitor.core.counting.series_table import SeriesRules, SeriesTable
 from monitor.core.kinds import ClaimColumns, ClaimSet, Kind, claim_set_of, claims_made
 from monitor.core.policies import Unlabelled
-from monitor.core.series_table import SeriesRules, SeriesTable
 
 if TYPE_CHECKING:
     from collections.abc import Callable

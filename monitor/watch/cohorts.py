@@ -13,9 +13,9 @@ import numpy as np
 
 from monitor.core.bins import N_BINS, N_SUMS, BinCounts
 from monitor.core.claims import Series, marginals
-from monitor.core.delay_cells import DelayCells, delay_pane_s
+from monitor.core.counting.delay_cells import DelayCells, delay_pane_s
+from monitor.core.judging.series_state import Cohort
 from monitor.core.kinds import TOP_LABEL
-from monitor.core.series_state import Cohort
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from monitor.core.kinds import Kind, claim_set_of
-from monitor.core.wilson import wilson
+from monitor.core.measures.wilson import wilson
 from monitor.watch.labelled_rows import newest_labels
 
 if TYPE_CHECKING:

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from monitor.core.claims import Series
-from monitor.core.delay_advice import LabelAdvice, label_advice
+from monitor.core.counting.join import JoinIndex
+from monitor.core.counting.losses import LossCells
+from monitor.core.delay.delay_advice import LabelAdvice, label_advice
 from monitor.core.events import LabelColumns, PredictionColumns
-from monitor.core.join import JoinIndex
 from monitor.core.kinds import salt
-from monitor.core.losses import LossCells
-from monitor.core.reports import series_report
+from monitor.core.report.reports import series_report
 from monitor.watch.claimed import NamedSeries, claimed_by
 from monitor.watch.cohorts import label_claims, members
 
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from monitor.core.bins import BinCounts
-    from monitor.core.delay_cells import DelayCells
+    from monitor.core.counting.delay_cells import DelayCells
     from monitor.core.panes import Cells
     from monitor.core.policies import Policy
-    from monitor.core.reports import SeriesReport
+    from monitor.core.report.reports import SeriesReport
 
     Text = NDArray[np.object_]
 

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from math import exp, log
 from typing import TYPE_CHECKING
 
-from monitor.core.fleet import InForce, boundary, named, settle, under
+from monitor.core.judging.fleet import InForce, boundary, named, settle, under
 from monitor.store.thresholds import Naming
 from monitor.watch.following import learn_naming, name
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from monitor.core.claims import Series
-    from monitor.core.fleet import Fleet, Threshold
-    from monitor.core.series_state import SeriesState
+    from monitor.core.judging.fleet import Fleet, Threshold
+    from monitor.core.judging.series_state import SeriesState
     from monitor.watch.following import Followed, Judged
 
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)

@@ -10,13 +10,13 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from monitor.core.alarms import raised
-from monitor.core.deciding import closed, decide, due_at
-from monitor.core.evaluation import has_shifted, judge
-from monitor.core.folding import begin, step
+from monitor.core.episode.deciding import closed, decide, due_at
+from monitor.core.judging.alarms import raised
+from monitor.core.judging.evaluation import has_shifted, judge
+from monitor.core.judging.folding import begin, step
+from monitor.core.judging.restarts import Announcement, restart_words, restarted
+from monitor.core.judging.series_state import Baseline, SeriesState, moment
 from monitor.core.policies import Cadence
-from monitor.core.restarts import Announcement, restart_words, restarted
-from monitor.core.series_state import Baseline, SeriesState, moment
 from monitor.core.verdicts import Status, Verdict
 
 if TYPE_CHECKING:
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from monitor.core.claims import Series
-    from monitor.core.episodes import Decision, Episode
+    from monitor.core.episode.episodes import Decision, Episode
+    from monitor.core.judging.series_state import Cohort
     from monitor.core.policies import Policy
-    from monitor.core.series_state import Cohort
 
 A_MOMENT = timedelta(milliseconds=1)
 """Two verdicts on a series have two times, at least so far apart."""

@@ -14,10 +14,10 @@ import numpy as np
 
 from monitor.core.bins import BinCounts
 from monitor.core.claims import POSITIVE, outcomes
-from monitor.core.comparing import Pairs
-from monitor.core.comparing_levels import Covered
+from monitor.core.counting.losses import BILLION, loss_sums
+from monitor.core.decision.comparing import Pairs
+from monitor.core.decision.comparing_levels import Covered
 from monitor.core.kinds import TOP_LABEL, claim_set_of, claims_made
-from monitor.core.losses import BILLION, loss_sums
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

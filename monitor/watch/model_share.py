@@ -10,15 +10,15 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from monitor.core.restarts import Announcement
+from monitor.core.judging.restarts import Announcement
 from monitor.watch.following import follow, holds_from, in_time_order, learn, matures_at, take, wake
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
+    from monitor.core.judging.series_state import Baseline, Cohort
     from monitor.core.policies import Policy
-    from monitor.core.series_state import Baseline, Cohort
     from monitor.store.announcements import Announced
     from monitor.watch.following import Followed, Judged
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from monitor.core.threshold_advice import Observed
+from monitor.core.report.threshold_advice import Observed
 from monitor.core.verdicts import Status
 from monitor.watch.cohorts import cohorts_of, members
 from monitor.watch.counting import DAY_S, count

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from monitor.core.delay_cells import delay_pane_s
+from monitor.core.counting.delay_cells import delay_pane_s
 from monitor.store.sealed import SealedSpan
 from monitor.watch.cohorts import CohortDelays, cohort_start_s
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from monitor.core.delay_cells import DelayCells
+    from monitor.core.counting.delay_cells import DelayCells
     from monitor.core.policies import Policy
     from monitor.store.panes import PaneStore
 

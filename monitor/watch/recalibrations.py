@@ -10,13 +10,13 @@ import re
 from typing import TYPE_CHECKING
 
 from monitor.core.claims import POSITIVE
-from monitor.core.recalibration_words import proposal_json
+from monitor.core.recalibration.recalibration_words import proposal_json
 from monitor.core.verdicts import rfc3339
 
 if TYPE_CHECKING:
     from monitor.core.claims import Series
-    from monitor.core.recalibrating import Proposal
-    from monitor.core.threshold_advice import Observed
+    from monitor.core.recalibration.recalibrating import Proposal
+    from monitor.core.report.threshold_advice import Observed
 
 Json = dict[str, object]
 LONGEST_NAME = 100

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from monitor.core.due import Due, due
+from monitor.core.judging.due import Due, due
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from monitor.core.restarts import ACCEPTED, RESET
+from monitor.core.judging.restarts import ACCEPTED, RESET
 from monitor.core.verdicts import Status
 from monitor.watch.cohorts import cohorts_of
 from monitor.watch.following import start, wake_at
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from monitor.core.claims import Series
+    from monitor.core.judging.restarts import Announcement
+    from monitor.core.judging.series_state import Baseline, Cohort
     from monitor.core.policies import Policy
-    from monitor.core.restarts import Announcement
-    from monitor.core.series_state import Baseline, Cohort
     from monitor.store.announcements import Announced
     from monitor.store.history import HistoryStore
     from monitor.store.judgements import Standing

@@ -8,11 +8,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from monitor.core.claims import POSITIVE
-from monitor.core.delay_cells import DelayCells
+from monitor.core.counting.delay_cells import DelayCells
 from monitor.watch.counting import Counted, series_reports
 
 if TYPE_CHECKING:
-    from monitor.core.reports import SeriesReport
+    from monitor.core.report.reports import SeriesReport
     from monitor.store.panes import PaneStore
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from monitor.core.class_temperature import ClassTemperature, class_temperature
+from monitor.core.recalibration.class_temperature import ClassTemperature, class_temperature
 from monitor.watch.corroboration import Agreement, agreement, agreement_words
 from monitor.watch.temperatures import fitted_words
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from monitor.core.grouping import Moment, gathered
+from monitor.core.episode.grouping import Moment, gathered
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
-    from monitor.core.grouping import Group, Told
+    from monitor.core.episode.grouping import Group, Told
     from monitor.core.policies import AlertPolicy
     from monitor.watch.following import Judged
 

@@ -12,8 +12,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from monitor.core.class_temperature import ClassTemperature, class_temperature, uniform_sample
 from monitor.core.kinds import Kind, claim_set_of, class_number
+from monitor.core.recalibration.class_temperature import (
+    ClassTemperature,
+    class_temperature,
+    uniform_sample,
+)
 from monitor.watch.labelled_rows import newest_labels
 
 if TYPE_CHECKING:

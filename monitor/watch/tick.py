@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from monitor.core.fleet import boundaries, boundary
+from monitor.core.judging.fleet import boundaries, boundary
 from monitor.store.alerting import Alert
 from monitor.store.history import Brought
 from monitor.store.judgements import Judgement
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from monitor.core.claims import Series
-    from monitor.core.episodes import Severity
-    from monitor.core.fleet import Fleet
-    from monitor.core.grouping import Group
+    from monitor.core.episode.episodes import Severity
+    from monitor.core.episode.grouping import Group
+    from monitor.core.judging.fleet import Fleet
     from monitor.core.policies import Policy
     from monitor.store.history import HistoryStore
     from monitor.store.panes import PaneStore

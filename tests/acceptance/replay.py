@@ -15,9 +15,9 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from monitor.core.episodes import AlertKind
-from monitor.core.fleet import boundaries
-from monitor.core.notices import AttemptOutcome, notice_from_json
+from monitor.core.episode.episodes import AlertKind
+from monitor.core.episode.notices import AttemptOutcome, notice_from_json
+from monitor.core.judging.fleet import boundaries
 from monitor.notify.dispatch import Delivery, deliver
 from monitor.notify.messages import Message, as_plain_text
 from monitor.notify.slack import SlackSender
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Engine
 
-    from monitor.core.grouping import Group
-    from monitor.core.notices import AlertNotice
+    from monitor.core.episode.grouping import Group
+    from monitor.core.episode.notices import AlertNotice
     from monitor.core.policies import Policy
     from monitor.watch.backtest import BacktestAlert
     from monitor.watch.following import Judged

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from monitor.core.bins import BinCounts
+from monitor.core.decision.thresholds import CostCurve
 from monitor.core.decisions import DecisionPolicy
 from monitor.core.policies import FirstLabels, Policy
-from monitor.core.thresholds import CostCurve
 from monitor.watch.counting import count
 from monitor.watch.labelled_rows import labelled_rows
 from tests.acceptance.product import written
-from tests.core.test_comparing import too_extreme
+from tests.core.decision.test_comparing import too_extreme
 from tests.synthetic import stream
 from tests.typed import bare_environment, typed
 from tests.watch.test_restarts import day

@@ -14,10 +14,10 @@ from typer.testing import CliRunner
 from monitor.cli.event_files import read_events
 from monitor.cli.file_reports import file_report
 from monitor.cli.root import app
-from monitor.core.claim_tables import claim_tables
-from monitor.core.class_temperature import MOST_ROWS
 from monitor.core.kinds import ClaimSet
 from monitor.core.policies import Policy
+from monitor.core.recalibration.class_temperature import MOST_ROWS
+from monitor.core.report.claim_tables import claim_tables
 from monitor.core.verdicts import Direction
 from monitor.watch.backtest import backtest
 from monitor.watch.corroboration import agreement_words, agreements
@@ -28,7 +28,7 @@ from tests.acceptance.product import SHARED
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from monitor.core.reports import SeriesReport
+    from monitor.core.report.reports import SeriesReport
     from monitor.watch.backtest import BacktestAlert
 
 

@@ -10,8 +10,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from monitor.cli.root import app
-from monitor.core.logistic import logit, sigmoid
-from monitor.core.recalibration import load
+from monitor.core.measures.logistic import logit, sigmoid
+from monitor.core.recalibration.artifact import load
 
 if TYPE_CHECKING:
     from pathlib import Path

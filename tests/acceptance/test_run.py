@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Engine
 
-    from monitor.core.losses import Losses
+    from monitor.core.counting.losses import Losses
     from monitor.watch.counting import Counted
     from tests.servers import TestKafka
 

@@ -27,9 +27,9 @@ from scipy.special import ndtri
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from monitor.core.bins import BinCounts
-from monitor.core.debiased_ece import debiased_ece, mass_bins
-from monitor.core.ece_interval import rms_calibration_error
-from monitor.core.logistic import logit, sigmoid
+from monitor.core.measures.debiased_ece import debiased_ece, mass_bins
+from monitor.core.measures.ece_interval import rms_calibration_error
+from monitor.core.measures.logistic import logit, sigmoid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

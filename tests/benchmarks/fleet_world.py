@@ -15,8 +15,8 @@ import numpy as np
 from sqlalchemy import text
 
 from monitor.core.bins import bin_index, row_sums
-from monitor.core.budget import Budget
-from monitor.core.fleet import Fleet
+from monitor.core.judging.budget import Budget
+from monitor.core.judging.fleet import Fleet
 from monitor.core.panes import Cells, cell_key
 from monitor.core.policies import FirstLabels, Policy
 from monitor.store.history import HistoryStore

@@ -19,9 +19,9 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from monitor.core.bins import BinCounts
-from monitor.core.debiased_ece import debiased_ece
-from monitor.core.logistic import logit, sigmoid
-from monitor.core.metrics import equal_width_ece
+from monitor.core.measures.debiased_ece import debiased_ece
+from monitor.core.measures.logistic import logit, sigmoid
+from monitor.core.measures.metrics import equal_width_ece
 
 if TYPE_CHECKING:
     from collections.abc import Callable

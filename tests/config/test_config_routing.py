@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from monitor.config import ConfigError, parse
-from monitor.core.episodes import Severity
+from monitor.core.episode.episodes import Severity
 
 SECRETS = {"CALMON_RECEIVER_SECRETS": "pager=0123abcd,hook=whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}
 TOKEN = {"CALMON_SLACK_TOKEN": "xoxb-hush"}

@@ -10,8 +10,8 @@ import numpy as np
 from monitor.core.bins import BinCounts
 from monitor.core.claims import Series
 from monitor.core.delays import DAY_S, DelayCounts
-from monitor.core.logistic import logit, sigmoid
-from monitor.core.series_state import IMPORTED, Baseline, Cohort
+from monitor.core.judging.series_state import IMPORTED, Baseline, Cohort
+from monitor.core.measures.logistic import logit, sigmoid
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from monitor.core.bins import BinCounts
-from monitor.core.logistic import sigmoid
-from monitor.core.series_state import Cohort
+from monitor.core.judging.series_state import Cohort
+from monitor.core.measures.logistic import sigmoid
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 
 from monitor.core.claims import Series
-from monitor.core.evaluation import judge
-from monitor.core.folding import begin, step
+from monitor.core.judging.evaluation import judge
+from monitor.core.judging.folding import begin, step
+from monitor.core.judging.series_state import SeriesState, moment
 from monitor.core.policies import DetectorName, FirstLabels, Policy
-from monitor.core.series_state import SeriesState, moment
 from monitor.core.verdicts import Status
 from tests.core.streams import DAY_S, counts, days, honest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from monitor.core.series_state import Cohort
+    from monitor.core.judging.series_state import Cohort
     from monitor.core.verdicts import Verdict
     from tests.core.streams import Truth
 

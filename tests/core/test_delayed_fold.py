@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from monitor.core.delay_watch import Delays
-from monitor.core.evaluation import judge
-from monitor.core.folding import begin, step
-from monitor.core.label_delays import NOTHING_SEEN
+from monitor.core.delay.delay_watch import Delays
+from monitor.core.delay.label_delays import NOTHING_SEEN
+from monitor.core.judging.evaluation import judge
+from monitor.core.judging.folding import begin, step
+from monitor.core.judging.series_state import SeriesState, moment
+from monitor.core.judging.verdict_json import verdict_from_json
 from monitor.core.policies import FirstLabels, Policy, Unlabelled
-from monitor.core.series_state import SeriesState, moment
-from monitor.core.verdict_json import verdict_from_json
 from monitor.core.verdicts import Correction, Status
 from tests.core.delayed import SERIES, Stream
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from monitor.core.series_state import Baseline, Cohort
+    from monitor.core.judging.series_state import Baseline, Cohort
     from monitor.core.verdicts import DelayEvidence, Verdict
 
 

@@ -18,7 +18,7 @@ from monitor.core.delays import (
     implicit_null,
     null_offset,
 )
-from monitor.core.logistic import logit, sigmoid
+from monitor.core.measures.logistic import logit, sigmoid
 from tests.core.delayed import rows
 
 labels = st.lists(

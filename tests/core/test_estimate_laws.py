@@ -16,14 +16,14 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from monitor.core.auroc import auroc_interval
-from monitor.core.bin_tests import bin_tests
 from monitor.core.bins import EDGES, BinCounts, bin_index
-from monitor.core.ece_interval import rms_calibration_error
-from monitor.core.equal_mass_ece import equal_mass
-from monitor.core.metrics import metrics
-from monitor.core.smooth_ece import smooth_ece
-from monitor.core.usefulness import resolution, usefulness
+from monitor.core.measures.auroc import auroc_interval
+from monitor.core.measures.bin_tests import bin_tests
+from monitor.core.measures.ece_interval import rms_calibration_error
+from monitor.core.measures.equal_mass_ece import equal_mass
+from monitor.core.measures.metrics import metrics
+from monitor.core.measures.smooth_ece import smooth_ece
+from monitor.core.measures.usefulness import resolution, usefulness
 from monitor.core.verdicts import Direction
 
 if TYPE_CHECKING:

@@ -9,14 +9,14 @@ from functools import cache
 import numpy as np
 import pytest
 
-from monitor.core.auroc import auroc_interval
 from monitor.core.bins import BinCounts
-from monitor.core.debiased_ece import debiased_ece
-from monitor.core.ece_interval import rms_calibration_error
-from monitor.core.equal_mass_ece import equal_mass
-from monitor.core.metrics import metrics
-from monitor.core.smooth_ece import smooth_ece
-from monitor.core.usefulness import Use, usefulness
+from monitor.core.measures.auroc import auroc_interval
+from monitor.core.measures.debiased_ece import debiased_ece
+from monitor.core.measures.ece_interval import rms_calibration_error
+from monitor.core.measures.equal_mass_ece import equal_mass
+from monitor.core.measures.metrics import metrics
+from monitor.core.measures.smooth_ece import smooth_ece
+from monitor.core.measures.usefulness import Use, usefulness
 from tests.core.test_oracles import CASES, DATA, oracle, raw_auroc, rows, span_counts, span_rows
 
 pytestmark = pytest.mark.skipif(

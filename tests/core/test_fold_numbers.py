@@ -11,18 +11,18 @@ import pytest
 
 from monitor.core.bins import BinCounts
 from monitor.core.claims import Series
-from monitor.core.evaluation import judge
-from monitor.core.folding import begin, step
+from monitor.core.judging.evaluation import judge
+from monitor.core.judging.folding import begin, step
+from monitor.core.judging.series_state import Baseline, SeriesState, moment
+from monitor.core.judging.verdict_json import verdict_from_json
 from monitor.core.policies import DetectorName, FirstLabels, Policy
-from monitor.core.series_state import Baseline, SeriesState, moment
-from monitor.core.verdict_json import verdict_from_json
 from monitor.core.verdicts import Status, Verdict
 from tests.core.streams import DAY_S, counts, days
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from monitor.core.series_state import Cohort
+    from monitor.core.judging.series_state import Cohort
 
     Draw = Callable[[np.random.Generator], tuple[np.ndarray, np.ndarray]]
 

@@ -9,10 +9,10 @@ import pytest
 
 from monitor.core.bins import BinCounts
 from monitor.core.claims import Series
-from monitor.core.evaluation import judge
-from monitor.core.folding import begin, step
+from monitor.core.judging.evaluation import judge
+from monitor.core.judging.folding import begin, step
+from monitor.core.judging.series_state import Baseline, Cohort, SeriesState, moment
 from monitor.core.policies import Policy
-from monitor.core.series_state import Baseline, Cohort, SeriesState, moment
 from tests.core.streams import DAY_S, counts, days, honest
 
 if TYPE_CHECKING:

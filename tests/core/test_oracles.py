@@ -13,8 +13,8 @@ import pytest
 from scipy.stats import rankdata
 
 from monitor.core.bins import SCORE_MAX, SCORE_MIN, BinCounts
-from monitor.core.metrics import metrics, reliability_bins
-from monitor.core.repairs import fit_temperature
+from monitor.core.measures.metrics import metrics, reliability_bins
+from monitor.core.recalibration.repairs import fit_temperature
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 MODELS = {

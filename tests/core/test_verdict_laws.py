@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from monitor.core.bins import BinCounts
 from monitor.core.claims import Series
-from monitor.core.evaluation import judge
-from monitor.core.folding import begin, step
-from monitor.core.logistic import sigmoid
+from monitor.core.judging.evaluation import judge
+from monitor.core.judging.folding import begin, step
+from monitor.core.judging.series_state import Cohort, moment
+from monitor.core.measures.logistic import sigmoid
 from monitor.core.policies import DetectorName, FirstLabels, Policy
-from monitor.core.reports import series_report
-from monitor.core.series_state import Cohort, moment
+from monitor.core.report.reports import series_report
 from monitor.core.verdicts import Direction, Status, Verdict
 from tests.core.streams import DAY_S
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from monitor.core.claims import Series
-from monitor.core.evaluation import judge
-from monitor.core.folding import begin, step
+from monitor.core.judging.evaluation import judge
+from monitor.core.judging.folding import begin, step
+from monitor.core.judging.series_state import moment
 from monitor.core.policies import FirstLabels, Policy
-from monitor.core.series_state import moment
 from monitor.core.verdicts import Cause, Direction, Status
 from tests.core.streams import DAY_S, counts, days, honest
 

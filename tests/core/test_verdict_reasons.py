@@ -8,10 +8,10 @@ import pytest
 
 from monitor.core.bins import BinCounts
 from monitor.core.claims import Series
-from monitor.core.evaluation import judge
-from monitor.core.folding import begin, step
+from monitor.core.judging.evaluation import judge
+from monitor.core.judging.folding import begin, step
+from monitor.core.judging.series_state import Cohort, SeriesState, moment
 from monitor.core.policies import FirstLabels, NamedPeriod, Policy
-from monitor.core.series_state import Cohort, SeriesState, moment
 from monitor.core.verdicts import Cause, Direction, Status, Verdict
 from tests.core.streams import DAY_S, counts, days, honest
 

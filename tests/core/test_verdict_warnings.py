@@ -10,12 +10,12 @@ import pytest
 
 from monitor.core.bins import BinCounts
 from monitor.core.claims import Series
-from monitor.core.evaluation import has_shifted, judge
-from monitor.core.folding import begin, step
-from monitor.core.logistic import sigmoid
+from monitor.core.judging.evaluation import has_shifted, judge
+from monitor.core.judging.folding import begin, step
+from monitor.core.judging.series_state import SeriesState, moment
+from monitor.core.judging.verdict_json import verdict_from_json
+from monitor.core.measures.logistic import sigmoid
 from monitor.core.policies import Cadence, FirstLabels, Policy
-from monitor.core.series_state import SeriesState, moment
-from monitor.core.verdict_json import verdict_from_json
 from monitor.core.verdicts import Status, Verdict
 from monitor.watch.following import follow, start
 from tests.core.streams import DAY_S, counts, days
@@ -23,7 +23,7 @@ from tests.core.streams import DAY_S, counts, days
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from monitor.core.series_state import Cohort
+    from monitor.core.judging.series_state import Cohort
 
 SERIES = Series("credit", "3")
 POLICY = Policy(baseline=FirstLabels(2000))

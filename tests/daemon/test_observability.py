@@ -11,7 +11,7 @@ import pytest
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from monitor.core.tallies import NO_SERIES, Tally, TallyKind
+from monitor.core.counting.tallies import NO_SERIES, Tally, TallyKind
 from monitor.daemon.observability import DELAY_BUCKETS_S, OUTCOMES, Metrics
 from monitor.ingest.observed import Committed
 

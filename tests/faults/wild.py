@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from monitor.core.join import JoinIndex
+from monitor.core.counting.join import JoinIndex
 from tests.naive_join import (
     CORRECTION_S,
     DAY_MS,

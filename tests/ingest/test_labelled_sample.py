@@ -18,7 +18,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from monitor.core import labelled_sample
+from monitor.core.counting import labelled_sample
 from monitor.core.kinds import ClaimSet
 from monitor.core.policies import Policy
 from monitor.ingest.decoding import Decoding

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from monitor.core.claims import OutcomeRule
-from monitor.core.join import JoinIndex
+from monitor.core.counting.join import JoinIndex
+from monitor.core.counting.tallies import TallyKind
 from monitor.core.kinds import ClaimSet, Logprobs, salt
 from monitor.core.policies import Policy
-from monitor.core.tallies import TallyKind
 from monitor.ingest.decoding import Decoding
 from monitor.ingest.formats import UNUSABLE, PredictionOfAnyKind, Refusal, decode_predictions
 from monitor.ingest.formats import decode_prediction as decode_one

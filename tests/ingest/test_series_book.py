@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from monitor.core.counting.tallies import Tally, TallyKind
 from monitor.core.policies import Policy
-from monitor.core.tallies import Tally, TallyKind
 from monitor.ingest import series_book
 from monitor.ingest.decoding import Decoding
 from monitor.ingest.series_book import SeriesBook

@@ -35,7 +35,7 @@ from hypothesis.stateful import (
 from kafka import TopicPartition
 from kafka.errors import NodeNotReadyError
 
-from monitor.core.tallies import TallyKind
+from monitor.core.counting.tallies import TallyKind
 from monitor.store.engine import DatabaseUnavailable
 from monitor.store.positions import Fenced
 from tests.faulty_postgres import Breakage, Fault, Faults

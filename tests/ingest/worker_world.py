@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Engine
 
-    from monitor.core.tallies import Tally
+    from monitor.core.counting.tallies import Tally
     from monitor.store.ingest import Flush
 
 PARTITIONS = 3

@@ -12,8 +12,8 @@ from urllib.parse import urlencode
 import pytest
 
 from monitor.core.claims import Series
-from monitor.core.episodes import AlertKind
-from monitor.core.notices import Attempt, AttemptOutcome
+from monitor.core.episode.episodes import AlertKind
+from monitor.core.episode.notices import Attempt, AttemptOutcome
 from monitor.core.verdicts import Status
 from monitor.daemon.answering import recorder
 from monitor.notify.dispatch import deliver

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from sqlalchemy import text
 
-from monitor.core.delay_cells import DelayCells
+from monitor.core.counting.delay_cells import DelayCells
 from monitor.core.panes import Cells
 from monitor.core.policies import Policy
 from monitor.store.ingest import Batch, DeadLetter, Flush, IngestStore

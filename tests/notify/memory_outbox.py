@@ -6,14 +6,14 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from monitor.core.episodes import AlertKind
-from monitor.core.notices import AlertNotice, Attempt, AttemptOutcome, Notification
+from monitor.core.episode.episodes import AlertKind
+from monitor.core.episode.notices import AlertNotice, Attempt, AttemptOutcome, Notification
 from tests.notify.slack_state import CHANNEL, FIRST_TS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from monitor.core.verdict_json import Json
+    from monitor.core.judging.verdict_json import Json
 
 POSTED_AT = datetime.fromtimestamp(FIRST_TS, UTC)
 """The stub's clock: it posts at and after this moment."""

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from multiprocessing import synchronize
     from multiprocessing.connection import Connection
 
-    from monitor.core.silences import Interaction
+    from monitor.core.episode.silences import Interaction
     from monitor.notify.dispatch import Sender
 
 SLACK_SECRET = "8f742231b10e8888abcd99yyyzzz85a5"  # noqa: S105  # of Slack's documentation

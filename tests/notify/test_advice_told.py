@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from monitor.core.estimates import Ranking
-from monitor.core.score_shift import ScoreShift
-from monitor.core.selection import Selection
+from monitor.core.detector.score_shift import ScoreShift
+from monitor.core.detector.selection import Selection
+from monitor.core.measures.estimates import Ranking
 from monitor.core.verdicts import (
     BinEstimate,
     BudgetShare,
@@ -25,7 +25,7 @@ from monitor.notify.messages import (
 from tests.notify import verdict_samples as samples
 
 if TYPE_CHECKING:
-    from monitor.core.notices import AlertNotice
+    from monitor.core.episode.notices import AlertNotice
 
 
 def advice(notice: AlertNotice) -> str:

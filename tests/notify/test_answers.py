@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.core.silences import Acknowledgement, Interaction, Matcher, Silence
+from monitor.core.episode.silences import Acknowledgement, Interaction, Matcher, Silence
 from monitor.notify.answers import REASON, pressed
 from monitor.notify.inbox import Inbox
 from monitor.notify.messages import headline

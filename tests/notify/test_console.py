@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from monitor.core.notices import Delivered, Retry
+from monitor.core.episode.notices import Delivered, Retry
 from monitor.notify.console import ConsoleSender
 from monitor.notify.messages import as_plain_text, render
 from tests.notify import verdict_samples as samples

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from monitor.core.notices import (
+from monitor.core.episode.notices import (
     LAST_ATTEMPT,
     Attempt,
     AttemptOutcome,
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from monitor.core.notices import AlertNotice
+    from monitor.core.episode.notices import AlertNotice
     from monitor.core.verdicts import Verdict
     from monitor.notify.dispatch import Sender
     from tests.notify.slack_stub import SlackStub

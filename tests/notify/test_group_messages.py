@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from monitor.core.episodes import EpisodeState
+from monitor.core.episode.episodes import EpisodeState
 from monitor.notify.messages import (
     as_plain_text,
     headline,

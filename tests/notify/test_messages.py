@@ -25,7 +25,7 @@ from tests.notify import verdict_samples as samples
 from tests.notify.slack_limits import check_message
 
 if TYPE_CHECKING:
-    from monitor.core.notices import AlertNotice
+    from monitor.core.episode.notices import AlertNotice
 
 RESTART = Restart(
     "accepted",

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.core.episodes import AlertKind, EpisodeState, Severity
-from monitor.core.notices import AttemptOutcome, Delivered, Rejected, Retry
+from monitor.core.episode.episodes import AlertKind, EpisodeState, Severity
+from monitor.core.episode.notices import AttemptOutcome, Delivered, Rejected, Retry
 from monitor.notify.alertmanager import LAPSE, AlertmanagerSender, Standing, alerts_of
 from monitor.notify.dispatch import deliver
 from monitor.notify.pagerduty import PagerDutySender, event_of

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from monitor.core.notices import Delivered, Outcome, Rejected, Retry
+from monitor.core.episode.notices import Delivered, Outcome, Rejected, Retry
 from monitor.notify.channels import channel_problem
 from monitor.notify.messages import headline, in_thread, picture_name, reply
 from monitor.notify.slack import PAGE, SlackSender
@@ -20,7 +20,7 @@ from tests.notify.slack_state import CHANNEL, TOKEN
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from monitor.core.notices import AlertNotice, Notification
+    from monitor.core.episode.notices import AlertNotice, Notification
     from tests.notify.slack_stub import SlackStub
 
 PNG = b"\x89PNG a picture"

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 
 from monitor.core.bins import BinCounts
-from monitor.core.decision_evidence import decision_evidence
+from monitor.core.decision.decision_evidence import decision_evidence
 from monitor.core.decisions import DecisionPolicy
-from monitor.core.verdict_json import verdict_from_json
+from monitor.core.judging.verdict_json import verdict_from_json
 from monitor.notify.messages import as_plain_text, render
-from tests.core.test_repairs import drawn
+from tests.core.recalibration.test_repairs import drawn
 from tests.notify import verdict_samples as samples
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from monitor.core.claims import Series
-from monitor.core.episodes import (
+from monitor.core.episode.episodes import (
     AlertKind,
     EpisodeState,
     Member,
@@ -22,7 +22,7 @@ from monitor.core.episodes import (
     episode_id,
     group_id,
 )
-from monitor.core.notices import Ack, AlertNotice, RecentChange
+from monitor.core.episode.notices import Ack, AlertNotice, RecentChange
 from monitor.core.verdicts import (
     BinEstimate,
     Cause,

@@ -15,9 +15,9 @@ from typer.testing import CliRunner
 from monitor.cli.root import app
 from monitor.core.bins import BinCounts
 from monitor.core.claims import Series
-from monitor.core.kinds_report import MOST_SHOWN, KindsReport, parts
-from monitor.core.quick_report import quick_report
-from monitor.core.reports import series_report
+from monitor.core.report.kinds_report import MOST_SHOWN, KindsReport, parts
+from monitor.core.report.quick_report import quick_report
+from monitor.core.report.reports import series_report
 from monitor.pictures import PictureError, bins_svg
 from monitor.printing.report_page import html_page
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import text
 
 from monitor.core.claims import Series
-from monitor.core.episodes import EpisodeState, episode_id, fingerprint
+from monitor.core.episode.episodes import EpisodeState, episode_id, fingerprint
 from monitor.store.engine import connect
 from monitor.store.history import HistoryStore
 from monitor.store.migrate import check, downgrade, upgrade

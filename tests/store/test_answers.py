@@ -12,9 +12,9 @@ import pytest
 from sqlalchemy import text
 
 from monitor.core.claims import Series
-from monitor.core.episodes import AlertKind, fingerprint
-from monitor.core.notices import Attempt, AttemptOutcome, notice_from_json
-from monitor.core.silences import Acknowledgement
+from monitor.core.episode.episodes import AlertKind, fingerprint
+from monitor.core.episode.notices import Attempt, AttemptOutcome, notice_from_json
+from monitor.core.episode.silences import Acknowledgement
 from monitor.store.history import Brought, HistoryStore
 from monitor.store.interactions import tell_one_again
 from monitor.store.outbox import OutboxStore

@@ -12,10 +12,10 @@ import pytest
 from sqlalchemy import text
 
 from monitor.core.claims import Series
-from monitor.core.evaluation import judge
-from monitor.core.folding import begin, step
+from monitor.core.judging.evaluation import judge
+from monitor.core.judging.folding import begin, step
+from monitor.core.judging.series_state import moment
 from monitor.core.policies import DetectorName, FirstLabels, Policy
-from monitor.core.series_state import moment
 from monitor.core.verdicts import Restart, Verdict
 from monitor.store import evaluations
 from monitor.store.evaluations import evidence_json

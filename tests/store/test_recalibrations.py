@@ -11,9 +11,9 @@ from typer.testing import CliRunner, Result
 
 from monitor.cli.root import app
 from monitor.core.events import ChangeEvent, ChangeKind
-from monitor.core.logistic import logit, sigmoid
+from monitor.core.measures.logistic import logit, sigmoid
 from monitor.core.policies import FirstLabels, Policy
-from monitor.core.recalibration import loads
+from monitor.core.recalibration.artifact import loads
 from tests.synthetic import stream
 from tests.watch.test_restarts import day
 from tests.watch.watched import Watched

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import text
 
 from monitor.core.claims import Series
-from monitor.core.deciding import decide
-from monitor.core.notices import Attempt, AttemptOutcome
+from monitor.core.episode.deciding import decide
+from monitor.core.episode.notices import Attempt, AttemptOutcome
+from monitor.core.episode.silences import Matcher, Silence
 from monitor.core.policies import AlertPolicy, Policy
-from monitor.core.silences import Matcher, Silence
 from monitor.core.verdicts import Status
 from monitor.store.alerting import Alert
 from monitor.store.history import Brought, HistoryStore
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Engine
 
-    from monitor.core.episodes import Episode
-    from monitor.core.grouping import Group
+    from monitor.core.episode.episodes import Episode
+    from monitor.core.episode.grouping import Group
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 OK, DRIFTED, GONE = Status.OK, Status.DRIFTED, Status.NO_DATA

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from monitor.core.episodes import AlertKind
+from monitor.core.episode.episodes import AlertKind
 from monitor.core.events import ChangeEvent, ChangeKind
 from monitor.core.policies import AlertPolicy, FirstLabels, Policy
 from monitor.watch.backtest import backtest, messages
@@ -20,7 +20,7 @@ from tests.watch.watched import Watched
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from monitor.core.grouping import Told
+    from monitor.core.episode.grouping import Told
     from monitor.watch.counting import Events
     from monitor.watch.following import Judged
 

@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from monitor.core.budget import Budget
 from monitor.core.events import ChangeEvent, ChangeKind
-from monitor.core.fleet import Fleet
+from monitor.core.judging.budget import Budget
+from monitor.core.judging.fleet import Fleet
 from monitor.core.policies import AlertPolicy, Cadence, FirstLabels, Policy
 from monitor.core.verdicts import Cause, Direction, Status
 from monitor.watch.backtest import backtest

@@ -10,16 +10,16 @@ import pytest
 
 from monitor.cli.event_files import read_labelled
 from monitor.core.bins import BinCounts
+from monitor.core.judging.series_state import moment
 from monitor.core.kinds import ClaimSet
 from monitor.core.policies import Policy
-from monitor.core.series_state import moment
 from monitor.watch.baselines import baseline_from, baselines_from
 from monitor.watch.counting import Events
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from monitor.core.series_state import Baseline
+    from monitor.core.judging.series_state import Baseline
 
 N = 300
 DAY_MS = 86_400_000

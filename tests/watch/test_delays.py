@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from monitor.core.claims import Series
-from monitor.core.delay_advice import label_advice
-from monitor.core.delay_cells import DelayCells
+from monitor.core.counting.delay_cells import DelayCells
+from monitor.core.delay.delay_advice import label_advice
+from monitor.core.judging.series_state import IMPORTED, Baseline, Cohort
 from monitor.core.policies import FirstLabels, Policy, Unlabelled
-from monitor.core.series_state import IMPORTED, Baseline, Cohort
 from monitor.store.history import HistoryStore
 from monitor.watch.advice import stored_advices
 from monitor.watch.backtest import backtest

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import event, text
 
-from monitor.core.budget import Budget
-from monitor.core.fleet import Fleet, FleetRule
+from monitor.core.judging.budget import Budget
+from monitor.core.judging.fleet import Fleet, FleetRule
 from monitor.core.policies import FirstLabels, Policy
 from monitor.core.verdicts import Status
 from monitor.store.tables import metadata

@@ -7,9 +7,9 @@ import pytest
 
 from monitor.core.bins import BinCounts
 from monitor.core.claims import Series
-from monitor.core.episodes import AlertKind
+from monitor.core.episode.episodes import AlertKind
+from monitor.core.judging.series_state import Cohort
 from monitor.core.policies import AlertPolicy, Cadence, FirstLabels, Policy
-from monitor.core.series_state import Cohort
 from monitor.core.verdicts import Status
 from monitor.watch.following import A_MOMENT, follow, is_due, start, wake, wake_at
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from monitor.core.events import ChangeEvent, ChangeKind
+from monitor.core.judging.restarts import ACCEPTED, RESET
 from monitor.core.policies import Cadence, DetectorName, FirstLabels, Policy
-from monitor.core.restarts import ACCEPTED, RESET
 from monitor.store.announcements import Decision
 from monitor.store.history import HistoryStore
 from monitor.watch.backtest import backtest

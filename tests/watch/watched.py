@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from monitor.core.events import ChangeEvent
-    from monitor.core.fleet import Fleet
+    from monitor.core.judging.fleet import Fleet
     from monitor.core.policies import Policy
     from monitor.watch.counting import Events
     from monitor.watch.following import Judged

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.stats import chi2
 
-from monitor.core.logistic import logit, sigmoid
+from monitor.core.measures.logistic import logit, sigmoid
 
 if TYPE_CHECKING:
     from tests.benchmarks.detection.streams import Bools, Floats

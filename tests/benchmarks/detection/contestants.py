@@ -68,7 +68,10 @@ ALL_MODES = tuple(
     Contestant(
         name,
         ours.judge_with(mode),
-        (f"{PACKAGE}.ours", f"{PACKAGE}.modes" if mode is chosen else "monitor.core.sequential"),
+        (
+            f"{PACKAGE}.ours",
+            f"{PACKAGE}.modes" if mode is chosen else "monitor.core.detector.sequential",
+        ),
         OURS,
     )
     for name, mode in MODES.items()

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from monitor.core.arrival import Arrival
 from monitor.core.bins import BinCounts
 from monitor.core.delays import DelayCounts, null_offset
-from monitor.core.logistic import sigmoid
-from monitor.core.sequential import Detector
+from monitor.core.detector.arrival import Arrival
+from monitor.core.detector.sequential import Detector
+from monitor.core.measures.logistic import sigmoid
 from tests.benchmarks.detection import ours
 from tests.benchmarks.detection.contest import OURS, Contestant, Row
 from tests.benchmarks.detection.streams import SPREAD, cohorts

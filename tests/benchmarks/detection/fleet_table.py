@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from monitor.core.budget import Budget, e_d_bh, thresholds
-from monitor.core.sequential import Detector
+from monitor.core.detector.sequential import Detector
+from monitor.core.judging.budget import Budget, e_d_bh, thresholds
 from tests.benchmarks.detection import driftfdr_package
 from tests.benchmarks.detection.contest import OURS, RIVAL, Contestant, Row
 from tests.benchmarks.detection.river_signals import brier

@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from monitor.core.autocorrelation import find_memory
-from monitor.core.sequential import Detector
+from monitor.core.detector.autocorrelation import find_memory
+from monitor.core.detector.sequential import Detector
 from tests.benchmarks.detection.ours import DAY_S
 
 if TYPE_CHECKING:

@@ -2,8 +2,8 @@
 
 Told for each threshold A: the first cohort with evidence (M >= A), and the first that would raise
 an alarm: evidence, and the newest seven cohorts lie more than .02 of probability off the baseline's
-map (`monitor.core.folding`: evidence waits at the threshold for the shift, or falls again). One
-pass serves all thresholds: below the lowest all learn alike; from its first crossing on, a
+map (`monitor.core.judging.folding`: evidence waits at the threshold for the shift, or falls again).
+One pass serves all thresholds: below the lowest all learn alike; from its first crossing on, a
 threshold that waits for the shift has a detector of its own.
 """
 
@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from monitor.core.arrival import COMPLETE, Arrival
+from monitor.core.detector.arrival import COMPLETE, Arrival
+from monitor.core.detector.shift import measure_shift
 from monitor.core.policies import Policy
-from monitor.core.shift import measure_shift
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from monitor.core.bins import BinCounts
-    from monitor.core.sequential import Detector
+    from monitor.core.detector.sequential import Detector
     from tests.benchmarks.detection.contest import Judge, Result
     from tests.benchmarks.detection.streams import Stream
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from monitor.core.bins import BinCounts
-from monitor.core.logistic import sigmoid
+from monitor.core.measures.logistic import sigmoid
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from river.drift import ADWIN
 
-from monitor.core.logistic import sigmoid
-from monitor.core.sequential import Detector
+from monitor.core.detector.sequential import Detector
+from monitor.core.measures.logistic import sigmoid
 from tests.benchmarks.detection import pit_monitor, river_signals, rolling_ece, run, tables
 from tests.benchmarks.detection.contest import OURS, Contestant, Row, digest, fingerprint
 from tests.benchmarks.detection.contestants import FIRST_ALARMS

@@ -1,0 +1,1 @@
+"""Counting: predictions meet their labels, and become counts in panes."""

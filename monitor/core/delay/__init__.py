@@ -1,0 +1,1 @@
+"""Delayed labels: how they come, when a pane is ripe, and what unripe ones show."""

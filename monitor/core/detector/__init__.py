@@ -1,0 +1,1 @@
+"""The change detector, and the tests that look beside it."""

@@ -1,0 +1,1 @@
+"""Episodes: verdicts become alerts that open, join, recover and end."""

@@ -1,0 +1,1 @@
+"""Judging: sealed cohorts, a policy and change events become verdicts."""

@@ -1,0 +1,357 @@
+"""Judging: what a series' state says at one moment, as a verdict with a plain reason.
+
+Guarantees: pure; every status has a reason a person can act on; an alarm that holds stays DRIFTED
+however few labels follow, until predictions stop (NO_DATA). Must never: change the state, or say
+OK where something is missing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from monitor.core.decision.decision_evidence import decision_evidence
+from monitor.core.detector import shift as shifts
+from monitor.core.detector.arrival import COMPLETE
+from monitor.core.detector.score_shift import shift_of_sides
+from monitor.core.detector.selection import labelled_selectively
+from monitor.core.judging.delay_evidence import (
+    as_of_all_labels,
+    delay_evidence,
+    delay_words,
+    moves_labels,
+    unknown_arrival_words,
+)
+from monitor.core.judging.evidence import e_value
+from monitor.core.judging.folding import BINS_SHOWN, collection_rule
+from monitor.core.judging.restarts import restart_words
+from monitor.core.judging.series_state import (
+    MIN_BASELINE_LABELS,
+    Alarm,
+    SeriesState,
+    arrival_in,
+    has_evidence,
+    is_covered,
+    merged,
+    moment,
+)
+from monitor.core.kinds import covered_words, level_of
+from monitor.core.measures.bin_tests import wrong_bins
+from monitor.core.measures.estimates import estimates, is_useless, ranking
+from monitor.core.measures.halves import halves
+from monitor.core.measures.metrics import metrics, reliability_bins
+from monitor.core.measures.moments import ClassMoments
+from monitor.core.policies import DetectorName, FirstLabels, WobbleRule
+from monitor.core.recalibration.repairs import best_repair
+from monitor.core.verdicts import (
+    Cause,
+    Direction,
+    Evidence,
+    Opinion,
+    Repair,
+    Status,
+    Verdict,
+    WobbleFound,
+    WrongBin,
+    rfc3339,
+)
+from monitor.core.wording import direction_words
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from monitor.core.bins import BinCounts
+    from monitor.core.detector.score_shift import ScoreShift
+    from monitor.core.detector.selection import Selection
+    from monitor.core.policies import Policy
+    from monitor.core.verdicts import DelayEvidence, Metrics
+
+WORST_BINS = 3
+LATE_LABELS_SELECT = "A label horizon that sorts labels by outcome makes them differ too."
+
+
+def judge(state: SeriesState, evaluated_at: datetime) -> Verdict:
+    """The verdict on a series at event time `evaluated_at` (aware UTC)."""
+    window = merged(state.window)
+    end_at = evaluated_at - state.policy.label_horizon
+    start_at = end_at - state.policy.window
+    if state.window:
+        start_at, end_at = moment(state.window[0].start_s), moment(state.window[-1].end_s)
+    evidence = _evidence(state, window)
+    status, reason = _conclusion(state, window, evidence, evaluated_at)
+    if status is not Status.NO_DATA:
+        delays = delay_words(evidence.delays, state.policy, drifted=status is Status.DRIFTED)
+        reason = " ".join([reason, *_warnings(evidence), *delays])
+    if status is Status.DRIFTED:
+        evidence = replace(evidence, repair=_repair(state), estimates=estimates(window))
+    return Verdict(state.series, status, reason, evaluated_at, start_at, end_at, evidence)
+
+
+def _conclusion(
+    state: SeriesState, window: BinCounts, evidence: Evidence, evaluated_at: datetime
+) -> tuple[Status, str]:
+    """Status and reason; the first condition that holds decides."""
+    policy = state.policy
+    if (silent := _silence(state, evaluated_at)) is not None:
+        return Status.NO_DATA, silent
+    if state.facts is None:
+        return Status.INSUFFICIENT, _collecting(state)
+    if state.alarm is not None:
+        return Status.DRIFTED, _drifted(state.alarm, evidence) + _coverage(state, window)
+    if (unknown := unknown_arrival_words(policy, arrival_in(state))) is not None:
+        return Status.INSUFFICIENT, unknown
+    if (lacking := _lacking(state.facts.counts, window, policy)) is not None:
+        return Status.INSUFFICIENT, lacking
+    return Status.OK, _fine(state, evidence)
+
+
+def score_shift(state: SeriesState, window: BinCounts) -> ScoreShift | None:
+    """The window's predictions against the baseline's by score, labelled or not.
+
+    window: counts of the state's window.
+    """
+    if state.baseline is None or state.facts is None:
+        return None
+    sides = np.stack([state.facts.counts.predicted, window.predicted])
+    before, now = ([c.counts for c in side] for side in (state.baseline.cohorts, state.window))
+    return shift_of_sides(sides, before, now, test_small=False)
+
+
+def has_shifted(state: SeriesState) -> bool:
+    """Whether scores have shifted since the baseline: a reason to look, never an alert."""
+    found = score_shift(state, merged(state.window))
+    return found is not None and found.shifted
+
+
+def _selection(state: SeriesState, window: BinCounts) -> Selection | None:
+    """Labelled against unlabelled predictions of the window; None where all have a label."""
+    if window.n_labelled in {0, window.n_predicted}:
+        return None
+    found = labelled_selectively([c.counts for c in state.window], test_small=False)
+    return None if found.insufficient else found
+
+
+def _warnings(evidence: Evidence) -> list[str]:
+    """What a reader of the reason must know besides."""
+    shift, selection = evidence.score_shift, evidence.selection
+    said = [shift.reason] if shift is not None and shift.shifted else []
+    if evidence.ranking is not None and is_useless(evidence.ranking):
+        said.append(evidence.ranking.reason)
+    if selection is not None and selection.warning:
+        said.append(selection.warning)
+        said += [LATE_LABELS_SELECT] if moves_labels(evidence.delays) else []
+    if evidence.decision is not None and evidence.decision.too_costly:
+        said.append(evidence.decision.reason)
+    return said
+
+
+def _lacking(baseline: BinCounts, window: BinCounts, policy: Policy) -> str | None:
+    """What is missing to call a series OK, or None."""
+    if baseline.n_labelled < MIN_BASELINE_LABELS:
+        return (
+            f"The baseline holds {baseline.n_labelled} of the {MIN_BASELINE_LABELS} labels that a "
+            "comparison needs: pin a longer one."
+        )
+    if window.n_predicted and not is_covered(window, policy):
+        return (
+            f"Only {window.coverage:.1%} of the window's predictions have a label on time; "
+            f"{policy.min_coverage:.1%} are needed."
+        )
+    if window.n_labelled < policy.min_labels:
+        return f"The window holds {window.n_labelled} of the {policy.min_labels} labels needed."
+    if baseline.n_positive in {0, baseline.n_labelled}:
+        return (
+            f"The baseline's {baseline.n_labelled} labels all have the same outcome, "
+            "so there is no calibration to compare with."
+        )
+    return None
+
+
+def _silence(state: SeriesState, evaluated_at: datetime) -> str | None:
+    """Why there is no data: a whole window without a prediction, or None."""
+    if state.predicted_until_s is None:
+        return "No predictions yet."
+    until_at = moment(state.predicted_until_s)
+    if until_at + state.policy.window >= evaluated_at - state.policy.label_horizon:
+        return None
+    return f"No predictions since {rfc3339(until_at)}."
+
+
+def _collecting(state: SeriesState) -> str:
+    rule = collection_rule(state)
+    labels = merged(state.collecting).n_labelled
+    if isinstance(rule, FirstLabels) and state.restart is not None:
+        return (
+            f"Collecting a new baseline: {labels} of {rule.labels} labels since "
+            f"{rfc3339(state.restart.since_at)}, after {restart_words(state.restart)}."
+        )
+    if isinstance(rule, FirstLabels):
+        return f"Collecting the baseline: {labels} of {rule.labels} labels so far."
+    period = f"{rfc3339(rule.start_at)} to {rfc3339(rule.end_at)}"
+    if state.seen_until_s is not None and moment(state.seen_until_s) >= rule.end_at:
+        return f"The baseline period {period} holds {labels} of {state.policy.min_labels} labels."
+    return f"Collecting the baseline of {period}: {labels} labels so far."
+
+
+def _drifted(alarm: Alarm, evidence: Evidence) -> str:
+    size = "" if evidence.shift is None else f" by {evidence.shift:.3f} on average"
+    how = direction_words(evidence.direction)
+    return (
+        f"The model {how}: outcomes differ from the baseline{size}, "
+        f"most likely since {rfc3339(moment(alarm.since_s))}.{_by_whom(alarm)}"
+    )
+
+
+def _coverage(state: SeriesState, window: BinCounts) -> str:
+    """What a quantile or an interval covers, as one more sentence; nothing of other claims."""
+    level = level_of(state.series.claim)
+    if level is None or not window.n_labelled:
+        return ""
+    share = window.n_positive / window.n_labelled
+    within = covered_words(state.series.claim)
+    return f" Of the window's labels {share:.1%} are {within}, and {level:.1%} are promised."
+
+
+def _by_whom(alarm: Alarm) -> str:
+    if alarm.raised_by is DetectorName.E_PROCESS:
+        return ""
+    if alarm.raised_by is DetectorName.BAND:
+        return " Found by the band around the baseline's map."
+    return f" Found by {alarm.raised_by}, which promises no rate of false alarms."
+
+
+def _fine(state: SeriesState, evidence: Evidence) -> str:
+    if has_evidence(state) and evidence.shift is not None:
+        return (
+            f"Evidence of change, effect below tolerance: shift {evidence.shift:.3f}, "
+            f"tolerance {state.policy.tolerance:.3f}."
+        )
+    return "No evidence of a change of calibration since the baseline."
+
+
+def _evidence(state: SeriesState, window: BinCounts) -> Evidence:
+    """Everything but the repair and the estimates that are made for a drift alone."""
+    policy = state.policy
+    moments = ClassMoments.of(window)
+    now = metrics(window, moments) if window.n_labelled else None
+    before = state.baseline_metrics
+    shift, split = _shift_and_split(state)
+    bins = reliability_bins(window, BINS_SHOWN) if now else ()
+    wrong = wrong_bins(bins)
+    log_m, since_s = _standing(state)
+    decided = policy.decision_on(state.series.claim)
+    level = level_of(state.series.claim)  # of a constant nobody asks whether it ranks
+    delays = delay_evidence(state, window)
+    cause: Cause | None = (
+        shifts.cause_of(shift, split, policy.tolerance) if shift and split else None
+    )
+    return Evidence(
+        e_value=None if log_m is None else e_value(log_m),
+        alarm_at=state.threshold,
+        labels_seen=state.labels_seen,
+        drift_since_at=None if since_s is None else moment(since_s),
+        sigma=None if state.detector is None else state.detector.sigma,
+        coverage=window.coverage,
+        direction=_direction(state, before, as_of_all_labels(now, delays), delays),
+        cause=cause,
+        shift=shift.size if shift else None,
+        shift_low=shift.low if shift else None,
+        shift_high=shift.high if shift else None,
+        gap_shift=shift.gap if shift else None,
+        map_part=split.map_part if split else None,
+        mix_part=split.mix_part if split else None,
+        baseline=before,
+        window=now,
+        bins=bins,
+        baseline_bins=state.baseline_bins,
+        worst_bins=tuple(test.bin for test in wrong[:WORST_BINS]),
+        repair=None,
+        sample_rate=policy.sample_ppm / 1e6,
+        delays=delays,
+        restart=state.restart,
+        ranking=ranking(window, now, moments) if now and level is None else None,
+        wrong_bins=tuple(
+            WrongBin(test.bin.lower, test.bin.upper, test.direction, test.misplaced, test.adjusted)
+            for test in wrong
+        ),
+        score_shift=score_shift(state, window),
+        selection=_selection(state, window),
+        wobble=_wobble(state),
+        raised_by=None if state.alarm is None else str(state.alarm.raised_by),
+        opinions=tuple(
+            Opinion(
+                each.name,
+                each.findings,
+                each.labels_fed,
+                None if each.drifted_s is None else moment(each.drifted_s),
+            )
+            for each in state.opinions
+        ),
+        budget=state.share,
+        decision=None if decided is None else decision_evidence(window, decided),
+    )
+
+
+def _shift_and_split(state: SeriesState) -> tuple[shifts.Shift | None, shifts.Split | None]:
+    """As `window_shift`, and map or mix: from the window's cells, laid on the map once."""
+    if state.resting is None:
+        return None, None
+    placed = shifts.Placed.of(state.resting, [c.counts for c in state.window])
+    arrival, split = arrival_in(state), None
+    shift = None if arrival is None else shifts.shift_of(state.resting, placed, arrival)
+    if state.facts is not None:
+        split = shifts.split_of(state.resting, state.facts.error, placed, arrival or COMPLETE)
+    return shift, split
+
+
+def _direction(
+    state: SeriesState,
+    before: Metrics | None,
+    now: Metrics | None,
+    delays: DelayEvidence | None,
+) -> Direction | None:
+    """How the scores mislead: for a drift always, else where the labels show that they do.
+
+    Labels that the horizon sorts by outcome do not show it: the error of on-time labels is theirs.
+    """
+    if before is None or now is None:
+        return None
+    found = shifts.direction_of(before, now)
+    shown = found is Direction.IMPROVED or now.ece_debiased_low > 0
+    shown = shown and not moves_labels(delays)
+    return found if shown or state.alarm is not None else None
+
+
+def _wobble(state: SeriesState) -> WobbleFound | None:
+    """The form of wobble that the detector goes by, and why."""
+    memory = state.memory
+    if memory is None or state.resting is None:
+        return None
+    form = WobbleRule.HIDDEN_LEVEL if state.resting.has_hidden_level else WobbleRule.INDEPENDENT
+    reason = memory.reason
+    if state.policy.wobble is not WobbleRule.AUTO:
+        reason = f"{reason} The policy asks for {form.replace('_', ' ')}."
+    return WobbleFound(
+        str(form), str(memory.memory), memory.p_value, memory.lag_1, memory.weekly, reason
+    )
+
+
+def _standing(state: SeriesState) -> tuple[float | None, int | None]:
+    """Log M and the start of the change: at the alarm if one holds, else now."""
+    if state.alarm is not None:
+        return state.alarm.log_m, state.alarm.since_s
+    if state.detector is None:
+        return None, None
+    since_s = state.detector.changed_since_s if has_evidence(state) else None
+    return state.detector.log_m, since_s
+
+
+def _repair(state: SeriesState) -> Repair | None:
+    """A repair fitted on half of the window's cohorts since the change and scored on the rest."""
+    if state.alarm is None or level_of(state.series.claim) is not None:
+        return None  # a constant is not repaired by a map of it
+    since_s = state.alarm.since_s
+    changed = [c.counts for c in state.window if c.start_s >= since_s and c.counts.n_labelled]
+    return best_repair(*halves(changed, since_s))

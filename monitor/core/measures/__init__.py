@@ -1,0 +1,1 @@
+"""Measures: what counts say about scores, with intervals."""
