@@ -104,6 +104,13 @@ def wrong_bins(bins: Sequence[BinEstimate], alpha: float = 0.05) -> tuple[BinTes
     return tuple(test for test in classify(bins, alpha) if test.off)
 
 
+def wrong_bins_of(
+    bins_of_each: Sequence[Sequence[BinEstimate]], alpha: float = 0.05
+) -> list[tuple[BinTest, ...]]:
+    """As `wrong_bins`, of each series' bins; what is in the batch besides changes no bit of it."""
+    return [wrong_bins(bins, alpha) for bins in bins_of_each]
+
+
 def holm(p_values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Step-down adjusted p-values, shape as given (Holm 1979)."""
     order = np.argsort(p_values, kind="stable")

@@ -16,6 +16,8 @@ from monitor.core.measures.equal_mass_ece import equal_mass
 from monitor.core.measures.smooth_ece import smooth_ece
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from monitor.core.bins import BinCounts
     from monitor.core.measures.moments import ClassMoments
     from monitor.core.verdicts import Metrics
@@ -94,6 +96,13 @@ def ranking(
         use=str(found.use),
         reason=found.reason,
     )
+
+
+def rankings_of(
+    counts: Sequence[BinCounts], known: Sequence[Metrics], moments: Sequence[ClassMoments]
+) -> list[Ranking]:
+    """As `ranking`, of each; what is in the batch besides changes no bit of it."""
+    return [ranking(*one) for one in zip(counts, known, moments, strict=True)]
 
 
 def is_useless(found: Ranking) -> bool:

@@ -15,7 +15,7 @@ import numpy as np
 from monitor.core.bins import FIXED_POINT
 from monitor.core.measures.debiased_ece import debiased_ece
 from monitor.core.measures.logistic import fit_logistic, nodes
-from monitor.core.measures.moments import ClassMoments
+from monitor.core.measures.moments import ClassMoments, moments_of
 from monitor.core.measures.wilson import wilson
 from monitor.core.verdicts import BinEstimate, Metrics
 
@@ -75,6 +75,14 @@ def metrics(counts: BinCounts, moments: ClassMoments | None = None) -> Metrics:
     )
 
 
+def metrics_of(
+    counts: Sequence[BinCounts], moments: Sequence[ClassMoments] | None = None
+) -> list[Metrics]:
+    """As `metrics`, of each; what is in the batch besides changes no bit of it."""
+    of_each = moments_of(counts) if moments is None else moments
+    return [metrics(*one) for one in zip(counts, of_each, strict=True)]
+
+
 def reliability_bins(counts: BinCounts, bins: int = SHOWN_BINS) -> tuple[BinEstimate, ...]:
     """All `bins` equal-width bins in order; an empty one has n = 0 and NaN estimates.
 
@@ -90,6 +98,13 @@ def reliability_bins(counts: BinCounts, bins: int = SHOWN_BINS) -> tuple[BinEsti
         BinEstimate(k / bins, (k + 1) / bins, *estimates)
         for k, estimates in enumerate(zip(*columns, strict=True))
     )
+
+
+def reliability_bins_of(
+    counts: Sequence[BinCounts], bins: int = SHOWN_BINS
+) -> list[tuple[BinEstimate, ...]]:
+    """As `reliability_bins`, of each; what is in the batch besides changes no bit of it."""
+    return [reliability_bins(each, bins) for each in counts]
 
 
 def equal_width_ece(counts: BinCounts, bins: int) -> float:

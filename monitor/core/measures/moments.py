@@ -14,6 +14,8 @@ import numpy as np
 from monitor.core.bins import EDGES, FIXED_POINT, LOWER_EDGES
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from monitor.core.bins import BinCounts
@@ -73,6 +75,11 @@ class ClassMoments:
             lower=LOWER_EDGES[held],
             upper=EDGES[held],
         )
+
+
+def moments_of(counts: Sequence[BinCounts]) -> list[ClassMoments]:
+    """As `ClassMoments.of`, of each; what is in the batch besides changes no bit of it."""
+    return [ClassMoments.of(each) for each in counts]
 
 
 def _class_mean(
