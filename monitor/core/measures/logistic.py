@@ -13,19 +13,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from monitor.core.bins import SCORE_MAX, SCORE_MIN
+from monitor.core.measures.newton import Problems, maxima
+from monitor.core.segments import Segments
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from monitor.core.measures.moments import ClassMoments
 
-NEWTON_STEPS = 60
-NEWTON_DONE = 1e-7
-"""Newton's decrement (a gain of log likelihood, in nats) below which one last step is taken."""
-MIN_STEP = 1e-15
-"""Share of a Newton step that is too small to matter; steps of 1e8 do occur on rare events."""
 MAX_SLOPE = 1e4
-RIDGE = 1e-12
 MIN_SPREAD = 1e-6
 """Range of the logits below which the scores count as constant."""
 
@@ -45,6 +41,9 @@ class LogisticFit:
 
 
 NAN = float("nan")
+SIDES = np.array([1.0, 1.0, -1.0, -1.0])
+"""Outcomes, as signs, of the nodes of a micro-bin."""
+CLASSES = np.array([[1.0], [-1.0]])
 UNDECIDED = LogisticFit(NAN, NAN, NAN, NAN, NAN)
 
 
@@ -74,15 +73,24 @@ def nodes(m: ClassMoments) -> Nodes:
     They carry the class's first two moments (two-node Gauss quadrature), so what is lost against
     the raw rows is of third order in the width of a micro-bin.
     """
-    scores = [
-        np.minimum(np.maximum(mean + side * sd, m.lower), m.upper)
-        for mean, sd in ((m.mean_positive, m.sd_positive), (m.mean_negative, m.sd_negative))
-        for side in (-1, 1)
-    ]
-    weight = np.concatenate([m.n_positive, m.n_positive, m.n_negative, m.n_negative]) / 2
-    sign = np.repeat([1.0, 1.0, -1.0, -1.0], len(m.mean))
-    held = weight > 0
-    return Nodes(logit(np.concatenate(scores))[held], weight[held], sign[held])
+    return nodes_of(m, Segments.of([len(m.mean)]))[0]
+
+
+def nodes_of(m: ClassMoments, of: Segments) -> tuple[Nodes, Segments]:
+    """As `nodes`, of series whose moments lie one after the other, and where their nodes lie."""
+    score, n = np.empty((len(m.mean), 4)), np.empty((len(m.mean), 4))
+    np.subtract(m.mean_positive, m.sd_positive, out=score[:, 0])
+    np.add(m.mean_positive, m.sd_positive, out=score[:, 1])
+    np.subtract(m.mean_negative, m.sd_negative, out=score[:, 2])
+    np.add(m.mean_negative, m.sd_negative, out=score[:, 3])
+    n[:, :2], n[:, 2:] = m.n_positive[:, None], m.n_negative[:, None]
+    score = np.minimum(np.maximum(score, m.lower[:, None]), m.upper[:, None])
+    held = n.ravel().nonzero()[0]
+    points = Nodes(logit(score.ravel()[held]), n.ravel()[held] / 2, SIDES[held % 4])
+    ends = held.searchsorted(4 * (of.first + of.sizes))
+    sizes = ends.copy()
+    sizes[1:] -= ends[:-1]
+    return points, Segments.of(sizes)
 
 
 def fit_logistic(points: Nodes, *, with_intercept: bool = True) -> LogisticFit:
@@ -91,89 +99,58 @@ def fit_logistic(points: Nodes, *, with_intercept: bool = True) -> LogisticFit:
     Source: Cox 1958, "Two further applications of a model for binary regression" (calibration
     slope and intercept). UNDECIDED where no finite maximum exists.
     """
-    if not _decided(points, with_intercept=with_intercept):
-        return UNDECIDED
-    x = np.ones((len(points.logit), 2 if with_intercept else 1))
-    x[:, -1] = points.logit
-    at = maximum_likelihood(x, points)
-    if at is None or not abs(at[-1]) < MAX_SLOPE:
-        return UNDECIDED
-    covariance = np.linalg.inv(_information(x, points, at))
-    se = np.sqrt(np.diag(covariance))
-    return LogisticFit(
-        slope=float(at[-1]),
-        slope_se=float(se[-1]),
-        intercept=float(at[0]) if with_intercept else 0.0,
-        intercept_se=float(se[0]) if with_intercept else 0.0,
-        log_likelihood=-_loss(points, x @ at),
-    )
+    return fit_logistics(points, Segments.of([len(points.logit)]), with_intercept=with_intercept)[0]
+
+
+def fit_logistics(points: Nodes, of: Segments, *, with_intercept: bool = True) -> list[LogisticFit]:
+    """As `fit_logistic`, of series whose nodes lie one after the other."""
+    x = np.ones((2 if with_intercept else 1, len(points.logit)))
+    x[-1] = points.logit
+    decided = _decided(points, of, with_intercept=with_intercept)
+    asked = Problems.of_nodes(x, points.weight, points.sign, of)
+    if not all(decided.tolist()):
+        asked = asked.only(decided)
+    at = maxima(asked)
+    margins = asked.margins(at)
+    variance = np.linalg.inv(asked.slopes(margins).information).diagonal(axis1=1, axis2=2)
+    columns = (at.tolist(), np.sqrt(variance).tolist(), asked.losses(margins).tolist())
+    found = [UNDECIDED] * len(of)
+    for series, *fit in zip(decided.nonzero()[0].tolist(), *columns, strict=True):
+        if abs(fit[0][-1]) < MAX_SLOPE:
+            found[series] = _fit(*fit)
+    return found
+
+
+def _fit(at: list[float], se: list[float], loss: float) -> LogisticFit:
+    """From the coefficients, slope last."""
+    if len(at) == 1:
+        return LogisticFit(at[0], se[0], 0.0, 0.0, -loss)
+    return LogisticFit(at[1], se[1], at[0], se[0], -loss)
+
+
+def maximum_likelihood(x: NDArray[np.float64], points: Nodes) -> NDArray[np.float64] | None:
+    """Coefficients (d,) of columns x (nodes, d) for the nodes' outcomes; None if not reached."""
+    of = Segments.of([len(points.weight)])
+    (at,) = maxima(Problems.of_nodes(x.T, points.weight, points.sign, of))
+    return None if np.isnan(at).any() else at
 
 
 def log_likelihood(points: Nodes, logits: NDArray[np.float64]) -> float:
     """Log likelihood, in nats, of logits of a positive at the nodes, (nodes,)."""
-    return -_loss(points, logits)
+    return -float(points.weight @ np.logaddexp(0.0, -points.sign * logits))
 
 
-def _decided(points: Nodes, *, with_intercept: bool) -> bool:
+def _decided(points: Nodes, of: Segments, *, with_intercept: bool) -> NDArray[np.bool_]:
     """Whether a finite maximum exists: the classes overlap (Albert and Anderson 1984)."""
-    positive, negative = points.logit[points.sign > 0], points.logit[points.sign < 0]
+    x = points.logit
     if not with_intercept:
         # Through the origin a row is its signed logit: some must pull up, others down.
-        pull = points.logit * points.sign
-        return bool(len(pull) and pull.min() < 0 < pull.max())
-    if not len(positive) or not len(negative):
-        return False
-    overlap = positive.min() < negative.max() and negative.min() < positive.max()
-    return bool(overlap and np.ptp(points.logit) > MIN_SPREAD)
-
-
-def maximum_likelihood(x: NDArray[np.float64], points: Nodes) -> NDArray[np.float64] | None:
-    """Coefficients (d,) of columns x (nodes, d) for the nodes' outcomes; None if not reached.
-
-    From 0, where the curvature is largest: from the honest map (0, 1), scores at 0 and 1 start
-    saturated, and the first step would be a million times too long.
-    """
-    at = np.zeros(x.shape[1])
-    pull, ridge = points.weight * points.sign, _ridge(x, points)
-    loss, half = _steering_loss(points, x @ at)
-    for _ in range(NEWTON_STEPS):
-        # One tanh gives each node's chance of a positive, and of the class that it is not of.
-        p, missed = 0.5 * (1 + half), 0.5 * (1 - points.sign * half)
-        uphill = x.T @ (pull * missed)
-        curve = x.T @ (x * (points.weight * p * (1 - p))[:, None]) + ridge
-        step = np.linalg.solve(curve, uphill)
-        if uphill @ step < NEWTON_DONE:
-            # Newton's decrement: this step still squares the error, but the loss cannot show it.
-            return at + step
-        size = 1.0
-        found, half = _steering_loss(points, x @ (at + step))
-        while found >= loss and size > MIN_STEP:
-            size /= 2
-            found, half = _steering_loss(points, x @ (at + size * step))
-        at, loss = at + size * step, found
-    return None
-
-
-def _loss(points: Nodes, logits: NDArray[np.float64]) -> float:
-    """Negative log likelihood of the nodes' logits of a positive, (nodes,)."""
-    return float(points.weight @ np.logaddexp(0.0, -points.sign * logits))
-
-
-def _steering_loss(points: Nodes, logits: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-    """`_loss` to about 1e-16 a row, to choose a step by, and the tanh of half the logits."""
-    half = np.tanh(0.5 * logits)
-    softplus = np.maximum(-points.sign * logits, 0.0) - np.log(0.5 + 0.5 * np.abs(half))
-    return float(points.weight @ softplus), half
-
-
-def _ridge(x: NDArray[np.float64], points: Nodes) -> NDArray[np.float64]:
-    """Far below any real curvature, so that the information has an inverse."""
-    return np.asarray(RIDGE * points.weight.sum() * np.eye(x.shape[1]))
-
-
-def _information(
-    x: NDArray[np.float64], points: Nodes, at: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Fisher information, with a ridge."""
-    p = sigmoid(x @ at)
-    return np.asarray(x.T @ (x * (points.weight * p * (1 - p))[:, None]) + _ridge(x, points))
+        pull = x * points.sign
+        down, up = of.reduced(np.minimum, pull, 0.0), of.reduced(np.maximum, pull, 0.0)
+        return np.asarray((down < 0) & (up > 0))
+    own = points.sign == CLASSES
+    least = of.reduced(np.minimum, np.where(own, x, np.inf), np.inf)
+    most = of.reduced(np.maximum, np.where(own, x, -np.inf), -np.inf)
+    overlap = np.logical_and.reduce(least < most[::-1])
+    spread = np.maximum.reduce(most) > np.minimum.reduce(least) + MIN_SPREAD
+    return np.asarray(overlap & spread)

@@ -1,0 +1,63 @@
+"""Segments: values of many series in one array, those of one series after those of another.
+
+Guarantees: what is found for a segment depends on its own values alone, to the bit, wherever it
+lies and whatever lies beside it. Must never: pad a segment, or add across two.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Segments:
+    """Where segments lie along the last axis: `sizes` values each, from `first` on; (segments,).
+
+    A segment may be empty; `held` says that none is.
+    """
+
+    sizes: NDArray[np.int64]
+    first: NDArray[np.int64]
+    held: bool
+
+    @classmethod
+    def of(cls, sizes: Sequence[int] | NDArray[np.int64]) -> Self:
+        """Segments of these sizes, one after the other."""
+        each = np.array(sizes, dtype=np.int64)
+        return cls(each, each.cumsum() - each, 0 not in each.tolist())
+
+    def __len__(self) -> int:
+        return len(self.sizes)
+
+    def sums(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Sum of each segment, (..., segments); 0 of an empty one."""
+        return self.reduced(np.add, values, 0.0)
+
+    def reduced(
+        self, by: np.ufunc, values: NDArray[np.float64], of_none: float
+    ) -> NDArray[np.float64]:
+        """Each segment reduced by a ufunc, (..., segments); `of_none` for an empty one."""
+        if self.held and len(self):
+            return np.asarray(by.reduceat(values, self.first, axis=-1))
+        # reduceat cannot say "nothing": it gives an empty segment its neighbour's value.
+        found = np.full((*values.shape[:-1], len(self)), of_none)
+        held = self.sizes > 0
+        if held.any():
+            found[..., held] = by.reduceat(values, self.first[held], axis=-1)
+        return found
+
+    def spread(self, each: NDArray[Any]) -> NDArray[Any]:
+        """Every segment's own number at all of its places: (..., segments) to (..., values)."""
+        return np.repeat(each, self.sizes, axis=-1)
+
+    def beside(self, each: NDArray[Any]) -> NDArray[Any]:
+        """As `spread`, for arithmetic: of one segment, what broadcasts to its values."""
+        return each if len(self) == 1 else self.spread(each)
