@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from datetime import date
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -38,22 +37,6 @@ if TYPE_CHECKING:
 BASELINE = 1000
 BATCH = 100
 SHOWN = 3
-KNOWN_CHANGES = (
-    ("gpt-4-turbo", "2024-04-01"),
-    ("bike-qgbm", "2011-10-27"),
-    ("bike-qgbm", "2012-01-18"),
-    ("bike-qgbm", "2012-07-22"),
-    ("bike-qgbm-monthly", "2012-02-13"),
-    ("elec-hgb-static", "1997-06-07"),
-    ("elec-lr-monthly", "1998-05-09"),
-    ("elec-lr-monthly", "1998-08-09"),
-    ("flight-late15", "2013-08-15"),
-    ("flight-late15", "2013-12-03"),
-    ("flight-late120", "2013-06-13"),
-    ("flight-late120", "2013-08-10"),
-)
-"""Changes that the recorded data name: one is exact (a splice), the others are where a
-segmentation of the residuals put them."""
 A = {"1e6": 1e6}
 
 
@@ -220,8 +203,8 @@ def markdown(results: Results) -> Iterator[str]:
     yield from ("", "#### Real streams: alerts", "")
     yield f"| alerts | {' | '.join(SERIES)} | on the stable |"
     yield "|---|" + "--:|" * (len(SERIES) + 1)
-    alerts = _alerts(results)
-    for contestant, by_series in alerts.items():
+    found_by = alerts(results)
+    for contestant, by_series in found_by.items():
         cells = [str(len(found)) if found is not None else "-" for found in by_series.values()]
         stable = [by_series[name] for name, (_, known) in SERIES.items() if known == STABLE]
         known = [len(found) for found in stable if found is not None]
@@ -232,33 +215,17 @@ def markdown(results: Results) -> Iterator[str]:
     yield f"| first alerts | {' | '.join(moving)} |"
     yield "|---|" + "---|" * len(moving)
     yield f"| known | {' | '.join(SERIES[name][1] for name in moving)} |"
-    for contestant, by_series in alerts.items():
+    for contestant, by_series in found_by.items():
         cells = [", ".join(found[:SHOWN]) if (found := by_series[name]) else "-" for name in moving]
         yield f"| {contestant} | {' | '.join(cells)} |"
-    yield from ("", "#### Real streams: days from a known change to the next alert", "")
-    yield f"| days (before the series' next one) | {' | '.join(map(' '.join, KNOWN_CHANGES))} |"
-    yield "|---|" + "--:|" * len(KNOWN_CHANGES)
-    for contestant, by_series in alerts.items():
-        cells = [_days_after(by_series, *known) for known in KNOWN_CHANGES]
-        yield f"| {contestant} | {' | '.join(cells)} |"
 
 
-def _days_after(by_series: dict[str, list[str] | None], name: str, day: str) -> str:
-    """Days from a known change to the first alert from then on; - if the next change is nearer."""
-    later = [other for series, other in KNOWN_CHANGES if series == name and other > day]
-    found = by_series[name]
-    if found is None:
-        return ""
-    alert = next((one for one in found if day <= one < min(later, default="9999")), None)
-    return "-" if alert is None else str((date.fromisoformat(alert) - date.fromisoformat(day)).days)
-
-
-def _alerts(results: Results) -> dict[str, dict[str, list[str] | None]]:
+def alerts(results: Results) -> dict[str, dict[str, list[str] | None]]:
     """Dates by contestant and series; None where nothing was measured."""
-    alerts: dict[str, dict[str, list[str] | None]] = {}
+    found_by: dict[str, dict[str, list[str] | None]] = {}
     for row in ROWS:
         for contestant in row.contestants:
             known = results.of(row, contestant)
             found = known[0].get("alerts") if known else None
-            alerts.setdefault(contestant.name, {})[row.name] = found
-    return alerts
+            found_by.setdefault(contestant.name, {})[row.name] = found
+    return found_by

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 from tests.benchmarks.detection import (
     delayed_table,
     fleet_table,
+    known_table,
     main_table,
     real_table,
+    shuffled_table,
     targets,
     wobble_table,
 )
@@ -20,7 +22,15 @@ if TYPE_CHECKING:
 
     from tests.benchmarks.detection.results import Results
 
-TABLES = (main_table, wobble_table, delayed_table, fleet_table, real_table)
+TABLES = (
+    main_table,
+    wobble_table,
+    delayed_table,
+    fleet_table,
+    real_table,
+    shuffled_table,
+    known_table,
+)
 ROWS = tuple(row for table in TABLES for row in table.ROWS)
 
 
