@@ -61,3 +61,8 @@ class Segments:
     def beside(self, each: NDArray[Any]) -> NDArray[Any]:
         """As `spread`, for arithmetic: of one segment, what broadcasts to its values."""
         return each if len(self) == 1 else self.spread(each)
+
+    def apart(self, values: NDArray[Any]) -> list[NDArray[Any]]:
+        """The values (..., values) of each segment, (..., its size): views."""
+        ends = (self.first + self.sizes).tolist()
+        return [values[..., a:b] for a, b in zip(self.first.tolist(), ends, strict=True)]

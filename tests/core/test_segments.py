@@ -29,4 +29,5 @@ def test_what_is_spread_stands_at_every_place(some: list[list[float]]) -> None:
     values = np.array([x for each in some for x in each])
     place = np.arange(float(len(some)))
     assert of.spread(place).tolist() == [float(k) for k, each in enumerate(some) for _ in each]
+    assert [each.tolist() for each in of.apart(values)] == some
     assert (values + of.beside(place)).tolist() == (values + of.spread(place)).tolist()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from monitor.core.bins import MIDDLES, N_BINS
+from monitor.core.bins import MIDDLES
 from monitor.core.measures.equal_mass import equal_mass_bins, merged_bins
 from monitor.core.measures.permutations import p_values, signs
 
@@ -66,20 +66,20 @@ def labelled_selectively(
     equal-mass bins. Without `test_small` a distance too small for a warning is not tested: its
     p_value and dispersion are NaN.
     """
-    predicted = np.array([c.predicted for c in cohorts], dtype=np.int64).reshape(-1, N_BINS)
-    labelled = np.array([c.labelled for c in cohorts], dtype=np.int64).reshape(-1, N_BINS)
-    rows = labelled.sum(axis=1), (predicted - labelled).sum(axis=1)
-    mixed = (rows[0] > 0) & (rows[1] > 0)
-    predicted, labelled = predicted[mixed], labelled[mixed]
-    fewest = min(int(rows[0][mixed].sum()), int(rows[1][mixed].sum()))
+    mixed = [c for c in cohorts if 0 < c.n_labelled < c.n_predicted]
+    n_labelled = sum(c.n_labelled for c in mixed)
+    fewest = min(n_labelled, sum(c.n_predicted for c in mixed) - n_labelled)
     if fewest < MIN_ROWS:
         return _insufficient(
             f"Too few rows to compare labelled and unlabelled scores: {fewest} of the {MIN_ROWS} "
             "needed on the smaller side."
         )
+    predicted = np.array([c.predicted for c in mixed])
+    labelled = np.array([c.labelled for c in mixed])
     owner = equal_mass_bins(predicted.sum(axis=0), BINS)
     all_, with_label = merged_bins(predicted, owner), merged_bins(labelled, owner)
-    weight = rows[0][mixed] * rows[1][mixed] / (rows[0][mixed] + rows[1][mixed])
+    rows = np.array([[c.n_labelled, c.n_predicted - c.n_labelled] for c in mixed])
+    weight = rows.prod(axis=1) / rows.sum(axis=1)
     weight = weight / weight.sum()
     yes = weight @ (with_label / with_label.sum(axis=1, keepdims=True))
     without = all_ - with_label

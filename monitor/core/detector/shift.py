@@ -8,12 +8,14 @@ size is told. Must never: raise an alarm; size is the second of two conditions, 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from math import hypot, sqrt
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from monitor.core.detector.arrival import COMPLETE, Arrival
-from monitor.core.detector.calibration_map import Cells, features, posterior_of, prior
+from monitor.core.detector.calibration_map import Cells, posterior_of, prior
+from monitor.core.detector.placed import EqualMass, Placed, joined
 from monitor.core.measures.debiased_ece import (
     PRIOR_ROWS,
     Z_ONE_CHANGE,
@@ -22,6 +24,7 @@ from monitor.core.measures.debiased_ece import (
     debiased_size,
 )
 from monitor.core.measures.logistic import sigmoid
+from monitor.core.segments import Segments
 from monitor.core.verdicts import Cause, Direction, Metrics
 
 if TYPE_CHECKING:
@@ -31,9 +34,6 @@ if TYPE_CHECKING:
 
     from monitor.core.bins import BinCounts
     from monitor.core.detector.sequential import Detector
-
-SHIFT_BINS = 15
-SHIFT_BIN_LABELS = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,25 +48,6 @@ class Shift:
     low: float
     high: float
     gap: float
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Placed:
-    """Labelled cells of some cohorts on a baseline's map; made once for all that is asked of them.
-
-    x: their features, (cells, d); z: the map's logits of them, (cells,).
-    """
-
-    cells: Cells
-    x: NDArray[np.float64]
-    z: NDArray[np.float64]
-
-    @classmethod
-    def of(cls, baseline: Detector, cohorts: Sequence[BinCounts]) -> Self:
-        """Cells of cohorts, on the map of a detector at rest."""
-        cells = Cells.of(cohorts)
-        x = features(cells.logit, baseline.knots)
-        return cls(cells, x, x @ baseline.posterior.mean)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,73 +69,100 @@ def measure_shift(
     of complete labels and the cohorts' labels are not, `arrival` moves the map to what is expected
     of on-time labels; its error counts with the map's.
     """
-    return shift_of(baseline, Placed.of(baseline, cohorts), arrival)
+    return shifts_of(Placed.of([(baseline, cohorts)]), [arrival])[0]
 
 
-def shift_of(baseline: Detector, placed: Placed, arrival: Arrival = COMPLETE) -> Shift | None:
-    """As `measure_shift`, of cells that are placed already."""
-    cells, x = placed.cells, placed.x
-    if not len(cells.n):
-        return None
-    expected = sigmoid(arrival.observed(placed.z))
-    n, owner = _equal_mass(cells)
-    rate = np.bincount(owner, weights=cells.n * expected) / n
-    positive = np.bincount(owner, weights=cells.positive)
-    weighted = (cells.n * expected * (1 - expected))[:, None] * x
-    slope = _summed(weighted, owner, len(n)) / n[:, None]
-    level_variance = baseline.sigma**2 / len(cells.first) + arrival.se**2
-    wobble = level_variance * np.outer(slope[:, 0], slope[:, 0])
-    covariance = slope @ np.linalg.solve(baseline.posterior.precision, slope.T) + wobble
-    share = n / n.sum()
-    common = float(share @ covariance @ share)
+def shifts_of(placed: Placed, arrivals: Sequence[Arrival]) -> list[Shift | None]:
+    """As `measure_shift`, of windows that are placed already, each with its arrival.
+
+    What else is placed changes no bit of a window's shift.
+    """
+    if not placed.at:
+        return [None] * placed.asked
+    mine = [arrivals[k] for k in placed.at]
+    expected = sigmoid(_observed(placed, mine))
+    mass = EqualMass.of(placed)
+    n, positive = mass.sums(placed.n), mass.sums(placed.positive)
+    rate = mass.sums(placed.n * expected) / n
+    slopes = mass.column_sums(placed.n * expected * (1 - expected), [x.T for x in placed.x])
+    slopes = [slope / of for slope, of in zip(slopes, mass.bins.apart(n), strict=True)]
+    share = n / mass.bins.spread(mass.bins.sums(n))
+    variance, common = _uncertainty(placed, mine, slopes, mass.bins.apart(share))
     seen = (positive + PRIOR_ROWS * rate) / (n + PRIOR_ROWS)
     sampling, honest = seen * (1 - seen) / n, rate * (1 - rate) / n
-    own = np.maximum(0.0, np.diag(covariance) - common)
-    bins = MassBins(
-        share=share,
-        gap=positive / n - rate,
-        se=np.sqrt(sampling + np.diag(covariance)),
-        se_honest=np.sqrt((sampling + honest) / 2 + own),
-    )
-    found = debiased_size(bins, float(np.sqrt(share**2 @ sampling + common)))
-    taken = Z_ONE_CHANGE * float(np.linalg.norm(share * bins.se_honest))
-    low = max(0.0, found.low + taken - float(np.hypot(taken, Z_UPPER * np.sqrt(common))))
-    return Shift(found.value, low, min(1.0, found.high), float(share @ bins.gap))
+    own = np.maximum(0.0, variance - mass.bins.spread(common))
+    gap = positive / n - rate
+    columns = (share, gap, np.sqrt(sampling + variance), np.sqrt((sampling + honest) / 2 + own))
+    error = np.sqrt(mass.bins.sums(share**2 * sampling) + common)
+    of_each = zip(*(mass.bins.apart(column) for column in columns), strict=True)
+    bins = [MassBins(*each) for each in of_each]
+    found = [_told(*each) for each in zip(bins, error.tolist(), common.tolist(), strict=True)]
+    return placed.given_back(found)
 
 
-def _equal_mass(cells: Cells) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Labels of each equal-mass bin and the bin of each cell; empty bins are left out."""
-    total = cells.n.sum()
-    bins = int(min(max(total // SHIFT_BIN_LABELS, 1), SHIFT_BINS))
-    order = cells.logit.argsort(kind="stable")  # fast, as each cohort's cells are in order
-    ordered = cells.logit[order]
-    begins = np.ones(len(order), dtype=np.bool_)
-    np.not_equal(ordered[1:], ordered[:-1], out=begins[1:])
-    n = np.add.reduceat(cells.n[order], begins.nonzero()[0])
-    middle = (n.cumsum() - n / 2) / total
-    wanted = (middle * bins).astype(np.int64)
-    of_ties = np.zeros(len(n), dtype=np.int64)
-    (wanted[1:] > wanted[:-1]).cumsum(out=of_ties[1:])
-    found = np.empty(len(order), dtype=np.int64)
-    found[order] = of_ties[begins.cumsum() - 1]
-    return np.asarray(np.bincount(found, weights=cells.n), dtype=np.float64), found
+def _told(bins: MassBins, error: float, common: float) -> Shift:
+    """A window's shift from its bins; error: of its gap, common: variance that bins share."""
+    found = debiased_size(bins, error)
+    taken = Z_ONE_CHANGE * float(np.linalg.norm(bins.share * bins.se_honest))
+    low = max(0.0, found.low + taken - hypot(taken, Z_UPPER * sqrt(common)))
+    return Shift(found.value, low, min(1.0, found.high), float(bins.share @ bins.gap))
 
 
-def _summed(
-    rows: NDArray[np.float64], owner: NDArray[np.int64], owners: int
-) -> NDArray[np.float64]:
-    """Rows (cells, d) added by owner, in their order: (owners, d)."""
-    d = rows.shape[1]
-    place = owner[:, None] * d + np.arange(d)
-    found = np.bincount(place.ravel(), weights=rows.ravel(), minlength=owners * d)
-    return np.asarray(found.reshape(owners, d), dtype=np.float64)
+def _observed(placed: Placed, arrivals: Sequence[Arrival]) -> NDArray[np.float64]:
+    """The map's logits of on-time outcomes, (cells,)."""
+    if all(arrival.is_complete for arrival in arrivals):
+        return placed.z
+    z = placed.windows.apart(placed.z)
+    return np.concatenate([a.observed(each) for a, each in zip(arrivals, z, strict=True)])
+
+
+def _uncertainty(
+    placed: Placed,
+    arrivals: Sequence[Arrival],
+    slopes: Sequence[NDArray[np.float64]],
+    shares: Sequence[NDArray[np.float64]],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Variance of each bin's expected rate, (bins,), and of each window's whole, (windows,).
+
+    slopes: by window, of its bins' rates along the map's coefficients, (d, bins); shares: of its
+    labels, (bins,).
+    """
+    variance: list[NDArray[np.float64]] = [np.empty(0)] * len(slopes)
+    common = np.empty(len(slopes))
+    level = [
+        baseline.sigma**2 / len(cells.first) + arrival.se**2
+        for baseline, cells, arrival in zip(placed.baselines, placed.cells, arrivals, strict=True)
+    ]
+    for alike in _of_one_shape(slopes):
+        slope = np.array([slopes[k] for k in alike])
+        share = np.array([shares[k] for k in alike])[:, :, None]
+        of_level = np.array([level[k] for k in alike])[:, None]
+        precision = np.array([placed.baselines[k].posterior.precision for k in alike])
+        solved = np.linalg.solve(precision, slope)
+        of_bins = np.add.reduce(slope * solved, axis=1) + of_level * slope[:, 0] ** 2
+        whole = (slope @ share)[:, :, 0]
+        of_whole = np.add.reduce(whole * (solved @ share)[:, :, 0], axis=1)
+        common[alike] = of_whole + of_level[:, 0] * whole[:, 0] ** 2
+        for k, each in zip(alike, of_bins, strict=True):
+            variance[k] = each
+    return joined(variance), common
+
+
+def _of_one_shape(arrays: Sequence[NDArray[np.float64]]) -> list[list[int]]:
+    """Places of the arrays that have a shape in common."""
+    found: dict[tuple[int, ...], list[int]] = {}
+    for k, array in enumerate(arrays):
+        found.setdefault(array.shape, []).append(k)
+    return list(found.values())
 
 
 def baseline_error(baseline: Detector, cohorts: Sequence[BinCounts]) -> float | None:
     """Mean |score - map(score)| of the baseline's own labels; None without any."""
     cells = Cells.of(cohorts)
-    expected = baseline.expected(cells.logit)
-    return _mean_gap(cells, sigmoid(cells.logit), expected) if len(cells.n) else None
+    if not len(cells.n):
+        return None
+    score, expected = sigmoid(cells.logit), baseline.expected(cells.logit)
+    return float(_mean_gaps(Segments.of([len(score)]), cells.n, score, expected)[0])
 
 
 def split_cause(
@@ -172,26 +180,48 @@ def split_cause(
     baseline's map (their difference is the mix part), window scores with the window's map. What the
     label horizon does to the window (`arrival`) is taken off its map.
     """
-    return split_of(baseline, before, Placed.of(baseline, after), arrival)
+    return splits_of(Placed.of([(baseline, after)]), [before], [arrival])[0]
 
 
-def split_of(
-    baseline: Detector, before: float | None, placed: Placed, arrival: Arrival = COMPLETE
-) -> Split | None:
-    """As `split_cause`, of the window's cells, placed already."""
-    new, z = placed.cells, placed.z
-    if before is None or not len(new.n):
-        return None
-    offset = None if arrival.is_complete else arrival.observed(z) - z
-    window_map = posterior_of(new, placed.x, prior(len(baseline.knots)), baseline.sigma, offset)
-    score = sigmoid(new.logit)
-    same_map = _mean_gap(new, score, sigmoid(z))
-    own_map = _mean_gap(new, score, sigmoid(placed.x @ window_map.mean))
-    return Split(map_part=own_map - same_map, mix_part=same_map - before)
+def splits_of(
+    placed: Placed, before: Sequence[float | None], arrivals: Sequence[Arrival]
+) -> list[Split | None]:
+    """As `split_cause`, of windows that are placed already, each with its error before.
+
+    What else is placed changes no bit of a window's split.
+    """
+    if not placed.at:
+        return [None] * placed.asked
+    mine, was = [arrivals[k] for k in placed.at], [before[k] for k in placed.at]
+    offset = placed.windows.apart(_observed(placed, mine) - placed.z)
+    maps = [
+        posterior_of(
+            cells, x, prior(len(base.knots)), base.sigma, None if arrival.is_complete else off
+        )
+        for base, cells, x, arrival, off in zip(
+            placed.baselines, placed.cells, placed.x, mine, offset, strict=True
+        )
+    ]
+    own = joined([x @ each.mean for x, each in zip(placed.x, maps, strict=True)])
+    score = sigmoid(placed.logit)
+    of_baseline, of_own = (
+        _mean_gaps(placed.windows, placed.n, score, sigmoid(z)).tolist() for z in (placed.z, own)
+    )
+    found = [
+        None if error is None else Split(map_part=there - here, mix_part=here - error)
+        for error, here, there in zip(was, of_baseline, of_own, strict=True)
+    ]
+    return placed.given_back(found)
 
 
-def _mean_gap(cells: Cells, score: NDArray[np.float64], expected: NDArray[np.float64]) -> float:
-    return float(cells.n @ np.abs(score - expected) / cells.n.sum())
+def _mean_gaps(
+    windows: Segments,
+    n: NDArray[np.float64],
+    score: NDArray[np.float64],
+    expected: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Mean |score - expected| over the labels of each window, (windows,)."""
+    return windows.sums(n * np.abs(score - expected)) / windows.sums(n)
 
 
 def cause_of(shift: Shift, split: Split, tolerance: float) -> Cause | None:

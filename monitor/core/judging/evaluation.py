@@ -9,13 +9,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from monitor.core.decision.decision_evidence import decision_evidence
 from monitor.core.detector import shift as shifts
-from monitor.core.detector.arrival import COMPLETE
-from monitor.core.detector.score_shift import shift_of_sides
-from monitor.core.detector.selection import labelled_selectively
 from monitor.core.judging.conclusion import conclusion
 from monitor.core.judging.delay_evidence import (
     as_of_all_labels,
@@ -23,20 +18,16 @@ from monitor.core.judging.delay_evidence import (
     moves_labels,
 )
 from monitor.core.judging.evidence import e_value
-from monitor.core.judging.folding import BINS_SHOWN
+from monitor.core.judging.measuring import measured, score_shifts
 from monitor.core.judging.series_state import (
     SeriesState,
-    arrival_in,
     has_evidence,
     merged,
     moment,
 )
 from monitor.core.kinds import level_of
-from monitor.core.measures.bin_tests import wrong_bins
-from monitor.core.measures.estimates import estimates, ranking
+from monitor.core.measures.estimates import estimates
 from monitor.core.measures.halves import halves
-from monitor.core.measures.metrics import metrics, reliability_bins
-from monitor.core.measures.moments import ClassMoments
 from monitor.core.policies import WobbleRule
 from monitor.core.recalibration.repairs import best_repair
 from monitor.core.verdicts import (
@@ -56,8 +47,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from monitor.core.bins import BinCounts
-    from monitor.core.detector.score_shift import ScoreShift
-    from monitor.core.detector.selection import Selection
+    from monitor.core.judging.measuring import Measured
     from monitor.core.verdicts import DelayEvidence, Metrics
 
 WORST_BINS = 3
@@ -70,60 +60,41 @@ def judge(state: SeriesState, evaluated_at: datetime) -> Verdict:
 
 def judge_all(asked: Sequence[tuple[SeriesState, datetime]]) -> list[Verdict]:
     """As `judge`, of each; what is asked besides changes no bit of it."""
-    return [_verdict(state, evaluated_at) for state, evaluated_at in asked]
+    windows = [merged(state.window) for state, _ in asked]
+    found = measured([state for state, _ in asked], windows)
+    return [
+        _verdict(state, evaluated_at, window, of_window)
+        for (state, evaluated_at), window, of_window in zip(asked, windows, found, strict=True)
+    ]
 
 
-def _verdict(state: SeriesState, evaluated_at: datetime) -> Verdict:
-    window = merged(state.window)
+def _verdict(
+    state: SeriesState, evaluated_at: datetime, window: BinCounts, found: Measured
+) -> Verdict:
+    """The verdict from what was measured; window: counts of the state's window."""
     end_at = evaluated_at - state.policy.label_horizon
     start_at = end_at - state.policy.window
     if state.window:
         start_at, end_at = moment(state.window[0].start_s), moment(state.window[-1].end_s)
-    evidence = _evidence(state, window)
+    evidence = _evidence(state, window, found)
     status, reason = conclusion(state, window, evidence, evaluated_at)
     if status is Status.DRIFTED:
         evidence = replace(evidence, repair=_repair(state), estimates=estimates(window))
     return Verdict(state.series, status, reason, evaluated_at, start_at, end_at, evidence)
 
 
-def score_shift(state: SeriesState, window: BinCounts) -> ScoreShift | None:
-    """The window's predictions against the baseline's by score, labelled or not.
-
-    window: counts of the state's window.
-    """
-    if state.baseline is None or state.facts is None:
-        return None
-    sides = np.stack([state.facts.counts.predicted, window.predicted])
-    before, now = ([c.counts for c in side] for side in (state.baseline.cohorts, state.window))
-    return shift_of_sides(sides, before, now, test_small=False)
-
-
 def has_shifted(state: SeriesState) -> bool:
     """Whether scores have shifted since the baseline: a reason to look, never an alert."""
-    found = score_shift(state, merged(state.window))
+    found = score_shifts([state], [merged(state.window)])[0]
     return found is not None and found.shifted
 
 
-def _selection(state: SeriesState, window: BinCounts) -> Selection | None:
-    """Labelled against unlabelled predictions of the window; None where all have a label."""
-    if window.n_labelled in {0, window.n_predicted}:
-        return None
-    found = labelled_selectively([c.counts for c in state.window], test_small=False)
-    return None if found.insufficient else found
-
-
-def _evidence(state: SeriesState, window: BinCounts) -> Evidence:
+def _evidence(state: SeriesState, window: BinCounts, found: Measured) -> Evidence:
     """Everything but the repair and the estimates that are made for a drift alone."""
-    policy = state.policy
-    moments = ClassMoments.of(window)
-    now = metrics(window, moments) if window.n_labelled else None
-    before = state.baseline_metrics
-    shift, split = _shift_and_split(state)
-    bins = reliability_bins(window, BINS_SHOWN) if now else ()
-    wrong = wrong_bins(bins)
+    policy, shift, split = state.policy, found.shift, found.split
+    before, now = state.baseline_metrics, found.metrics
     log_m, since_s = _standing(state)
     decided = policy.decision_on(state.series.claim)
-    level = level_of(state.series.claim)  # of a constant nobody asks whether it ranks
     delays = delay_evidence(state, window)
     cause: Cause | None = (
         shifts.cause_of(shift, split, policy.tolerance) if shift and split else None
@@ -145,20 +116,20 @@ def _evidence(state: SeriesState, window: BinCounts) -> Evidence:
         mix_part=split.mix_part if split else None,
         baseline=before,
         window=now,
-        bins=bins,
+        bins=found.bins,
         baseline_bins=state.baseline_bins,
-        worst_bins=tuple(test.bin for test in wrong[:WORST_BINS]),
+        worst_bins=tuple(test.bin for test in found.wrong_bins[:WORST_BINS]),
         repair=None,
         sample_rate=policy.sample_ppm / 1e6,
         delays=delays,
         restart=state.restart,
-        ranking=ranking(window, now, moments) if now and level is None else None,
+        ranking=found.ranking,
         wrong_bins=tuple(
             WrongBin(test.bin.lower, test.bin.upper, test.direction, test.misplaced, test.adjusted)
-            for test in wrong
+            for test in found.wrong_bins
         ),
-        score_shift=score_shift(state, window),
-        selection=_selection(state, window),
+        score_shift=found.score_shift,
+        selection=found.selection,
         wobble=_wobble(state),
         raised_by=None if state.alarm is None else str(state.alarm.raised_by),
         opinions=tuple(
@@ -173,18 +144,6 @@ def _evidence(state: SeriesState, window: BinCounts) -> Evidence:
         budget=state.share,
         decision=None if decided is None else decision_evidence(window, decided),
     )
-
-
-def _shift_and_split(state: SeriesState) -> tuple[shifts.Shift | None, shifts.Split | None]:
-    """As `window_shift`, and map or mix: from the window's cells, laid on the map once."""
-    if state.resting is None:
-        return None, None
-    placed = shifts.Placed.of(state.resting, [c.counts for c in state.window])
-    arrival, split = arrival_in(state), None
-    shift = None if arrival is None else shifts.shift_of(state.resting, placed, arrival)
-    if state.facts is not None:
-        split = shifts.split_of(state.resting, state.facts.error, placed, arrival or COMPLETE)
-    return shift, split
 
 
 def _direction(

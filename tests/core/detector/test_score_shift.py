@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from monitor.core.bins import BinCounts
-from monitor.core.detector.score_shift import measure_score_shift
+from monitor.core.detector.score_shift import Compared, measure_score_shift, score_shifts_of
 from tests.core.streams import counts
 
 
@@ -95,3 +97,35 @@ def test_one_score_alone_has_not_shifted(score: float) -> None:
     assert found is not None
     assert (found.psi, found.psi_by_chance, found.total_variation) == (0, 0, 0)
     assert found.p_value == 1
+
+
+def sides_of_every_kind() -> list[tuple[list[BinCounts], list[BinCounts]]]:
+    """Baselines and windows: alike, moved, tied, constant, of few cohorts, and too small."""
+    rng = np.random.default_rng(7)
+    tied = [BinCounts.from_rows(rng.choice([0.0, 0.4, 1.0], 90), np.ones(90, bool))] * 4
+    constant = [BinCounts.from_rows(np.full(300, 0.3), np.ones(300, bool))] * 3
+    return [
+        (cohorts(rng, 8), cohorts(rng, 5)),
+        (cohorts(rng, 8), cohorts(rng, 5, centre=1.5)),
+        (cohorts(rng, 1), cohorts(rng, 2, centre=1.0)),
+        (tied, [*tied, BinCounts.empty()]),
+        (constant, constant),
+        (constant, tied),
+        (cohorts(rng, 8), cohorts(rng, 1, 20)),
+        ([], []),
+    ]
+
+
+SIDES = sides_of_every_kind()
+
+
+@settings(max_examples=20, deadline=None, derandomize=True)
+@given(st.lists(st.sampled_from(range(len(SIDES))), min_size=1, max_size=8))
+def test_what_is_compared_beside_two_sides_changes_no_bit_of_them(chosen: list[int]) -> None:
+    asked = [
+        Compared(before, now, *(sum(side, start=BinCounts.empty()) for side in (before, now)))
+        for before, now in (SIDES[k] for k in chosen)
+    ]
+    # As text, for NaN is not equal to itself.
+    alone = [repr(measure_score_shift(*SIDES[k], test_small=False)) for k in chosen]
+    assert [repr(each) for each in score_shifts_of(asked, test_small=False)] == alone

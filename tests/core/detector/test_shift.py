@@ -5,8 +5,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from monitor.core.bins import BinCounts
+from monitor.core.detector.arrival import COMPLETE, Arrival
+from monitor.core.detector.placed import Placed
 from monitor.core.detector.sequential import Detector
 from monitor.core.detector.shift import (
     Shift,
@@ -15,7 +19,9 @@ from monitor.core.detector.shift import (
     cause_of,
     direction_of,
     measure_shift,
+    shifts_of,
     split_cause,
+    splits_of,
 )
 from monitor.core.measures.logistic import sigmoid
 from monitor.core.measures.metrics import metrics
@@ -199,3 +205,40 @@ def test_direction(  # noqa: PLR0913, PLR0917  # one row of the table
     )
 
     assert direction_of(before, now) is direction
+
+
+def windows_of_every_kind() -> list[tuple[Detector, list[BinCounts], Arrival]]:
+    """Windows on maps with many knots and with none, under every kind of arrival."""
+    rng = np.random.default_rng(6)
+    curved = Detector.from_baseline([counts(rng, 200) for _ in range(5)])
+    tied = Detector.from_baseline([BinCounts.from_rows(np.full(200, 0.4), np.arange(200) < 90)])
+    ends = BinCounts.from_rows(rng.choice([0.0, 0.3, 1.0], 90), np.arange(90) < 40)
+    one = BinCounts.from_rows(np.array([0.7]), np.array([True]))
+    nothing = BinCounts.empty()
+    cohorts = [
+        [counts(rng, 150, labelled=0.9) for _ in range(7)],
+        [nothing, counts(rng, 45), nothing],
+        [ends, counts(rng, 60)],
+        [one],
+        [nothing],
+        [],
+    ]
+    arrivals = [COMPLETE, Arrival(0.9, 0.6, se=0.02), Arrival(0.7, unlabelled_negative=True)]
+    return [(d, c, a) for d in (curved, tied) for c in cohorts for a in arrivals]
+
+
+KINDS = windows_of_every_kind()
+
+
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(st.lists(st.sampled_from(range(len(KINDS))), min_size=1, max_size=12))
+def test_what_is_placed_beside_a_window_changes_no_bit_of_it(chosen: list[int]) -> None:
+    asked = [KINDS[k] for k in chosen]
+    placed = Placed.of([(baseline, cohorts) for baseline, cohorts, _ in asked])
+    arrivals = [arrival for *_, arrival in asked]
+    before = [None if k % 5 == 0 else 0.01 * k for k in chosen]
+    assert shifts_of(placed, arrivals) == [measure_shift(*each) for each in asked]
+    assert splits_of(placed, before, arrivals) == [
+        split_cause(baseline, error, cohorts, arrival)
+        for (baseline, cohorts, arrival), error in zip(asked, before, strict=True)
+    ]
