@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from monitor.core.detector.calibration_map import SIGMA_MIN, Cells, features
+from monitor.core.detector.calibration_map import Cells, features
+from monitor.core.detector.newton import SIGMA_MIN
 from monitor.core.measures.logistic import sigmoid
 from monitor.core.measures.permutations import orders, p_values
 

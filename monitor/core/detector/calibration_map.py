@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from monitor.core.bins import FIXED_POINT
+from monitor.core.detector.newton import SIGMA_MIN, modes
 from monitor.core.measures.logistic import logit
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -27,11 +28,9 @@ if TYPE_CHECKING:
 N_HATS = 8
 PRIOR_SDS = (1.0, 0.5, 0.6)
 """Prior standard deviations of the intercept, the slope and each hat; prior means are 0, 1, 0."""
-SIGMA_MIN = 1e-6
 KNOT_GAP = 1e-3
-NEWTON_STEPS = 50
-NEWTON_DONE = 1e-8
-SHORTEST_STEP = 1e-9
+CELLS_AT_A_TIME = 8192
+"""Problems are solved side by side while their cells fit into a core's cache."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,7 +104,8 @@ def features(z: NDArray[np.float64], knots: NDArray[np.float64]) -> NDArray[np.f
 
     Knots rise, and are none or two or more.
     """
-    found = np.zeros((len(z), 2 + len(knots)))
+    # A column lies in one piece: that is how all sums over the cells read it.
+    found = np.zeros((2 + len(knots), len(z))).T
     found[:, 0], found[:, 1] = 1.0, z
     if not len(knots):
         return found
@@ -130,6 +130,51 @@ def prior(n_knots: int) -> Gaussian:
     return Gaussian(mean, np.diag(sds**-2.0))
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Problem:
+    """What a posterior is asked of: cells, their features x (cells, d), and what is known before.
+
+    Each cohort is shifted by its own shock N(0, sigma^2), in logits. offset: known parts of the
+    cells' logits that are not the map's, shape (cells,).
+    """
+
+    cells: Cells
+    x: NDArray[np.float64]
+    before: Gaussian
+    sigma: float
+    offset: NDArray[np.float64] | None = None
+
+
+def fits_of(problems: Sequence[Problem]) -> list[Fit]:
+    """Posteriors after the problems' cells, each with its evidence.
+
+    Damped Newton steps on coefficients and shocks together; the shocks are then integrated out by
+    the Schur complement: Laplace's approximation of a logistic mixed model (Breslow and Clayton
+    1993), with the coefficients integrated in the evidence too. A problem's posterior does not
+    depend, to the bit, on the others.
+    """
+    found = [Fit(problem.before, 0.0) for problem in problems]
+    for places in _alike(problems):
+        at = modes([problems[i] for i in places])
+        after = np.linalg.slogdet(np.array([each.precision for each in at]))[1].tolist()
+        for i, mode, log_det in zip(places, at, after, strict=True):
+            before, variance = problems[i].before, max(problems[i].sigma, SIGMA_MIN) ** 2
+            shocks = np.log(mode.spread * variance).sum()
+            prior_log_det = np.linalg.slogdet(before.precision)[1]
+            log_evidence = mode.value - 0.5 * float(log_det - prior_log_det + shocks)
+            found[i] = Fit(Gaussian(mode.theta, mode.precision), log_evidence)
+    return found
+
+
+def posteriors_of(problems: Sequence[Problem]) -> list[Gaussian]:
+    """The posteriors of `fits_of` without their evidence."""
+    found = [problem.before for problem in problems]
+    for places in _alike(problems):
+        for i, mode in zip(places, modes([problems[i] for i in places]), strict=True):
+            found[i] = Gaussian(mode.theta, mode.precision)
+    return found
+
+
 def fit(
     cells: Cells,
     knots: NDArray[np.float64],
@@ -137,24 +182,8 @@ def fit(
     sigma: float,
     offset: NDArray[np.float64] | None = None,
 ) -> Fit:
-    """Posterior after `cells`, each cohort shifted by its own shock N(0, sigma^2) in logits.
-
-    Damped Newton steps on coefficients and shocks together; the shocks are then integrated out by
-    the Schur complement: Laplace's approximation of a logistic mixed model (Breslow and Clayton
-    1993), with the coefficients integrated in the evidence too. offset: known parts of the cells'
-    logits that are not the map's, shape (cells,).
-    """
-    if not len(cells.first):
-        return Fit(before, 0.0)
-    target = _Target.of(cells, features(cells.logit, knots), before, sigma, offset)
-    point, curve = target.climb()
-    value = target.value(point)
-    log_evidence = value - 0.5 * (
-        np.linalg.slogdet(curve.schur)[1]
-        - np.linalg.slogdet(before.precision)[1]
-        + np.log(curve.spread / target.shock_precision).sum()
-    )
-    return Fit(Gaussian(point.theta, curve.schur), float(log_evidence))
+    """`fits_of` one problem, its features those of `knots`."""
+    return fits_of([Problem(cells, features(cells.logit, knots), before, sigma, offset)])[0]
 
 
 def posterior_of(
@@ -164,133 +193,16 @@ def posterior_of(
     sigma: float,
     offset: NDArray[np.float64] | None = None,
 ) -> Gaussian:
-    """The posterior of `fit` without its evidence, from features x (cells, d) that are at hand."""
-    if not len(cells.first):
-        return before
-    point, curve = _Target.of(cells, x, before, sigma, offset).climb()
-    return Gaussian(point.theta, curve.schur)
+    """`posteriors_of` one problem."""
+    return posteriors_of([Problem(cells, x, before, sigma, offset)])[0]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Point:
-    """Coefficients (d,), shocks (cohorts,), and the logits (cells,) that they give.
-
-    tanh: of half the logits, from which both the likelihood and its derivatives are made; off:
-    coefficients less their prior's mean, pull: the prior's precision times that.
-    """
-
-    theta: NDArray[np.float64]
-    shocks: NDArray[np.float64]
-    logits: NDArray[np.float64]
-    tanh: NDArray[np.float64]
-    off: NDArray[np.float64]
-    pull: NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Step:
-    """Newton's step of coefficients and shocks."""
-
-    theta: NDArray[np.float64]
-    shocks: NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Curve:
-    """Derivatives at a point.
-
-    residual: (cells,); mixed: coefficients against shocks, (cohorts, d); spread: precision of the
-    shocks, (cohorts,); schur: precision of the coefficients, shocks integrated out, (d, d).
-    """
-
-    residual: NDArray[np.float64]
-    mixed: NDArray[np.float64]
-    spread: NDArray[np.float64]
-    schur: NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Target:
-    """The penalised log likelihood of coefficients and shocks."""
-
-    x: NDArray[np.float64]
-    cells: Cells
-    offset: NDArray[np.float64] | None
-    before: Gaussian
-    shock_precision: float
-
-    @classmethod
-    def of(
-        cls,
-        cells: Cells,
-        x: NDArray[np.float64],
-        before: Gaussian,
-        sigma: float,
-        offset: NDArray[np.float64] | None,
-    ) -> Self:
-        """Of cells with features x (cells, d)."""
-        return cls(x, cells, offset, before, max(sigma, SIGMA_MIN) ** -2)
-
-    def climb(self) -> tuple[_Point, _Curve]:
-        """The highest point from the prior's mean on, and its derivatives."""
-        point = self.at(self.before.mean, np.zeros(len(self.cells.first)))
-        value, curve = self.steering_value(point), self.curvature(point)
-        for _ in range(NEWTON_STEPS):
-            step, gain = self.newton(point, curve)
-            if gain < NEWTON_DONE:
-                break
-            point, value = self.climbed(point, step, value)
-            curve = self.curvature(point)
-        return point, curve
-
-    def at(self, theta: NDArray[np.float64], shocks: NDArray[np.float64]) -> _Point:
-        """The point of these coefficients and shocks."""
-        logits = self.x @ theta + shocks[self.cells.owner]
-        logits = logits if self.offset is None else logits + self.offset
-        off = theta - self.before.mean
-        pull = self.before.precision @ off
-        return _Point(theta, shocks, logits, np.tanh(0.5 * logits), off, pull)
-
-    def value(self, at: _Point) -> float:
-        """Log likelihood less penalties."""
-        penalty = at.off @ self.before.precision @ at.off
-        return self._less(at, np.logaddexp(0, at.logits), float(penalty))
-
-    def steering_value(self, at: _Point) -> float:
-        """As `value` to about 1e-16 a label, from what is at hand: to choose a step by."""
-        softplus = np.maximum(at.logits, 0) - np.log(0.5 + 0.5 * np.abs(at.tanh))
-        return self._less(at, softplus, float(at.off @ at.pull))
-
-    def _less(self, at: _Point, softplus: NDArray[np.float64], penalty: float) -> float:
-        """Log likelihood, from log(1 + exp(logit)) of the cells, less the prior's penalties."""
-        fitted = float(self.cells.positive @ at.logits - self.cells.n @ softplus)
-        shocks = float(self.shock_precision * at.shocks @ at.shocks)
-        return fitted - 0.5 * (penalty + shocks)
-
-    def curvature(self, at: _Point) -> _Curve:
-        """First and second derivatives."""
-        p = 0.5 * (1 + at.tanh)
-        weighted = (self.cells.n * p * (1 - p))[:, None] * self.x
-        mixed = np.add.reduceat(weighted, self.cells.first, axis=0)
-        spread = mixed[:, 0] + self.shock_precision
-        schur = self.before.precision + weighted.T @ self.x - (mixed / spread[:, None]).T @ mixed
-        return _Curve(self.cells.positive - self.cells.n * p, mixed, spread, schur)
-
-    def newton(self, at: _Point, curve: _Curve) -> tuple[_Step, float]:
-        """Newton's step, and the gain of log likelihood it promises, doubled."""
-        slope = self.x.T @ curve.residual - at.pull
-        pull = np.add.reduceat(curve.residual, self.cells.first) - self.shock_precision * at.shocks
-        force = slope - curve.mixed.T @ (pull / curve.spread)
-        theta = np.asarray(np.linalg.solve(curve.schur, force), dtype=np.float64)
-        shocks = (pull - curve.mixed @ theta) / curve.spread
-        return _Step(theta, shocks), float(slope @ theta + pull @ shocks)
-
-    def climbed(self, at: _Point, step: _Step, value: float) -> tuple[_Point, float]:
-        """The point after the step, halved until the value does not fall, and its value."""
-        scale = 1.0
-        while scale > SHORTEST_STEP:
-            new = self.at(at.theta + scale * step.theta, at.shocks + scale * step.shocks)
-            if (reached := self.steering_value(new)) >= value:
-                return new, reached
-            scale /= 2
-        return at, value
+def _alike(problems: Sequence[Problem]) -> Iterator[list[int]]:
+    """Places of problems with labels that are alike in features and cohorts, some at a time."""
+    alike: dict[tuple[int, int], list[int]] = {}
+    for i, problem in enumerate(problems):
+        if len(problem.cells.first):
+            alike.setdefault((problem.x.shape[1], len(problem.cells.first)), []).append(i)
+    for places in alike.values():
+        at_a_time = max(1, CELLS_AT_A_TIME // len(problems[places[0]].cells.n))
+        yield from (places[at : at + at_a_time] for at in range(0, len(places), at_a_time))

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from monitor.core.detector.calibration_map import SIGMA_MIN, Cells, Gaussian, fit
+from monitor.core.detector.calibration_map import Cells, Gaussian, Problem, features, fits_of
+from monitor.core.detector.newton import SIGMA_MIN
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,7 +41,9 @@ def sigma_chances(
     cells: Cells, knots: NDArray[np.float64], before: Gaussian
 ) -> NDArray[np.float64]:
     """Chance of each sigma of the grid after the baseline's cohorts."""
-    evidence = np.array([fit(cells, knots, before, s).log_evidence for s in SIGMAS.tolist()])
+    x = features(cells.logit, knots)
+    fitted = fits_of([Problem(cells, x, before, sigma) for sigma in SIGMAS.tolist()])
+    evidence = np.array([each.log_evidence for each in fitted])
     weight = PRIOR * np.exp(evidence - evidence.max())
     return np.asarray(weight / weight.sum())
 

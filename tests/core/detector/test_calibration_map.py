@@ -1,20 +1,31 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy.optimize import minimize
 
 from monitor.core.bins import BinCounts
 from monitor.core.detector.calibration_map import (
     Cells,
+    Problem,
     features,
     fit,
+    fits_of,
     hat_knots,
     posterior_of,
+    posteriors_of,
     prior,
 )
 from monitor.core.measures.logistic import logit, sigmoid
 from tests.core.streams import counts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from random import Random
 
 
 def tied(n: int, positive: int, score: float) -> BinCounts:
@@ -168,3 +179,38 @@ def test_the_posterior_alone_is_that_of_the_fit() -> None:
         alone = posterior_of(cells, x, before, 0.2, offset)
         assert np.array_equal(alone.mean, whole.mean)
         assert np.array_equal(alone.precision, whole.precision)
+
+
+@st.composite
+def problems(draw: st.DrawFn) -> Problem:
+    """Odd and ordinary ones: few knots and many, empty cohorts, one class, scores of 0 and 1."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    drawn: dict[str, Callable[[], BinCounts]] = {
+        "ordinary": lambda: counts(rng, int(rng.integers(1, 300)), wobble=0.5),
+        "narrow": lambda: counts(rng, 40, spread=0.05),
+        "extreme": lambda: counts(rng, 200, spread=8.0),
+        "nothing": BinCounts.empty,
+        "one class": lambda: tied(90, 90, 0.9) + tied(20, 20, 0.4),
+        "certain and wrong": lambda: tied(30, 0, 1.0) + tied(300, 300, 0.0),
+        "one label": lambda: tied(1, 0, 0.7),
+    }
+    kinds = draw(st.lists(st.sampled_from(sorted(drawn)), max_size=3))
+    cells = Cells.of([drawn[kind]() for kind in kinds])
+    knots = hat_knots(cells)
+    sigma = draw(st.sampled_from([0.0, 0.1, 1.0]))
+    offset = rng.normal(0, 1, len(cells.n)) if draw(st.booleans()) else None
+    return Problem(cells, features(cells.logit, knots), prior(len(knots)), sigma, offset)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(problems(), max_size=6), st.randoms(use_true_random=False))
+def test_a_fit_does_not_hang_on_what_is_fitted_beside_it(asked: list[Problem], rng: Random) -> None:
+    alone = [fits_of([each])[0] for each in asked]
+    order = rng.sample(range(len(asked)), len(asked))
+    together = fits_of([asked[i] for i in order])
+    posteriors = posteriors_of([asked[i] for i in order])
+    for i, one, posterior in zip(order, together, posteriors, strict=True):
+        assert one.log_evidence == alone[i].log_evidence
+        for found in (one.posterior, posterior):
+            assert np.array_equal(found.mean, alone[i].posterior.mean)
+            assert np.array_equal(found.precision, alone[i].posterior.precision)
