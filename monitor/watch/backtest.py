@@ -19,6 +19,7 @@ from monitor.watch.cohorts import CohortDelays, cohorts_of
 from monitor.watch.counting import Counted, Events, count, newest_s
 from monitor.watch.fleet_ledger import FleetLedger
 from monitor.watch.following import follow, in_time_order, matures_at, start, take, wake
+from monitor.watch.lockstep import in_lockstep
 from monitor.watch.ranged import BEGINNING
 from monitor.watch.telling import tell
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from monitor.core.judging.series_state import Cohort
     from monitor.core.policies import Policy
     from monitor.watch.following import Followed, Judged
+    from monitor.watch.lockstep import Walk
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +121,7 @@ class _Path:
     said: Sequence[Announcement]
     n_taken: int = 0
 
-    def on_to(self, until: datetime, ledger: FleetLedger) -> list[Judged]:
+    def on_to(self, until: datetime, ledger: FleetLedger) -> Walk[list[Judged]]:
         """Verdicts of what takes effect up to `until`."""
         given, policy = [], self.followed.state.policy
         changed_at = [s.taken_at for s in self.said if s.concerns(self.followed.state.series)]
@@ -128,18 +130,26 @@ class _Path:
             if at > until:
                 break
             self.n_taken += 1
-            given += self._woken(at)
+            given += yield from self._wake(at)
             if isinstance(news, Announcement):
-                self.followed, judged = take(self.followed, news)
+                self.followed, judged = yield from take(self.followed, news)
             else:
                 under = ledger.under(self.followed, at)
-                self.followed, judged = follow(under, news, changed_at)
+                self.followed, judged = yield from follow(under, news, changed_at)
             given += [judged] if judged is not None else []
-        return given + self._woken(until + timedelta(microseconds=1))
-
-    def _woken(self, before: datetime) -> list[Judged]:
-        self.followed, given = wake(self.followed, BEGINNING, before)
+        given += yield from self._wake(until + timedelta(microseconds=1))
         return given
+
+    def _wake(self, before: datetime) -> Walk[list[Judged]]:
+        self.followed, given = yield from wake(self.followed, BEGINNING, before)
+        return given
+
+
+def _on_to(paths: Sequence[_Path], until: datetime, ledger: FleetLedger) -> list[Judged]:
+    """Verdicts of what takes effect up to `until`, path by path."""
+    return [
+        judged for given in in_lockstep(p.on_to(until, ledger) for p in paths) for judged in given
+    ]
 
 
 def _judged(paths: Sequence[_Path], ledger: FleetLedger, until: datetime) -> list[Judged]:
@@ -152,15 +162,12 @@ def _judged(paths: Sequence[_Path], ledger: FleetLedger, until: datetime) -> lis
             if path.news and not isinstance(path.news[0], Announcement)
         ]
         for at in boundaries(min(first_at, default=until) - timedelta(seconds=1), until):
-            for path in paths:
-                given += path.on_to(at, ledger)
+            given += _on_to(paths, at, ledger)
             closed = ledger.close(at, {p.followed.state.series: p.followed for p in paths})
             given += closed.judged
             for path in paths:
                 path.followed = closed.followed.get(path.followed.state.series, path.followed)
-    for path in paths:
-        given += path.on_to(until, ledger)
-    return given
+    return given + _on_to(paths, until, ledger)
 
 
 def _alerts(given: list[Judged]) -> list[BacktestAlert]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from monitor.core.judging.fleet import InForce, boundary, named, settle, under
 from monitor.store.thresholds import Naming
 from monitor.watch.following import learn_naming, name
+from monitor.watch.lockstep import in_lockstep
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -100,8 +101,9 @@ class FleetLedger:
                     closed.followed[series] = learn_naming(followed[series])
             self._take(self.known.get(at, []))
             return closed
-        for state in named(self.fleet, (f.state for f in followed.values()), self.in_force):
-            after, judged = name(followed[state.series], at)
+        chosen = named(self.fleet, (f.state for f in followed.values()), self.in_force)
+        brought = in_lockstep(name(followed[state.series], at) for state in chosen)
+        for state, (after, judged) in zip(chosen, brought, strict=True):
             if judged is not None:
                 closed.followed[state.series] = after
                 closed.judged.append(judged)

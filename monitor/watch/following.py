@@ -1,7 +1,8 @@
 """Following one series: its cohorts in time order become verdicts and decisions.
 
 Guarantees: what is decided, and the event time of it, depend on the cohorts, the policy and the
-changes alone; the daemon, a restart of it and a backtest agree. Must never: look at a clock.
+changes alone; the daemon, a restart of it and a backtest agree. What needs a step or a judgement is
+a walk, so that those of many series can be done at once. Must never: look at a clock.
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ from typing import TYPE_CHECKING
 
 from monitor.core.episode.deciding import closed, decide, due_at
 from monitor.core.judging.alarms import raised
-from monitor.core.judging.evaluation import has_shifted, judge
-from monitor.core.judging.folding import begin, step
+from monitor.core.judging.evaluation import has_shifted
+from monitor.core.judging.folding import begin
 from monitor.core.judging.restarts import Announcement, restart_words, restarted
 from monitor.core.judging.series_state import Baseline, SeriesState, moment
 from monitor.core.policies import Cadence
 from monitor.core.verdicts import Status, Verdict
+from monitor.watch.lockstep import judged as judgement
+from monitor.watch.lockstep import stepped
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from monitor.core.episode.episodes import Decision, Episode
     from monitor.core.judging.series_state import Cohort
     from monitor.core.policies import Policy
+    from monitor.watch.lockstep import Walk
 
 A_MOMENT = timedelta(milliseconds=1)
 """Two verdicts on a series have two times, at least so far apart."""
@@ -88,14 +92,14 @@ def in_time_order(
     return [each for _, _, each in sorted(timed, key=lambda one: one[:2])]
 
 
-def learn(followed: Followed, news: Cohort | Announcement) -> Followed:
+def learn(followed: Followed, news: Cohort | Announcement) -> Walk[Followed]:
     """Take in what was judged before, as after a restart of the process."""
     if isinstance(news, Announcement):
         return replace(followed, state=restarted(followed.state, news))
-    return replace(followed, state=step(followed.state, news))
+    return replace(followed, state=(yield from stepped(followed.state, news)))
 
 
-def take(followed: Followed, said: Announcement) -> tuple[Followed, Judged | None]:
+def take(followed: Followed, said: Announcement) -> Walk[tuple[Followed, Judged | None]]:
     """Take in an announcement; if it starts the series again, what was open is resolved at once."""
     state = restarted(followed.state, said)
     if state is followed.state or state.restart is None:
@@ -105,7 +109,7 @@ def take(followed: Followed, said: Announcement) -> tuple[Followed, Judged | Non
         return after, None
     # Two verdicts on a series have two times.
     at = max(said.taken_at, followed.judged_at + A_MOMENT)
-    verdict = judge(state, at)
+    verdict = yield from judgement(state, at)
     return _decided(
         after, closed(verdict, followed.episode, at, restart_words(state.restart)), verdict
     )
@@ -113,22 +117,22 @@ def take(followed: Followed, said: Announcement) -> tuple[Followed, Judged | Non
 
 def follow(
     followed: Followed, cohort: Cohort, changed_at: Sequence[datetime] = ()
-) -> tuple[Followed, Judged | None]:
+) -> Walk[tuple[Followed, Judged | None]]:
     """Take in one more cohort, and judge if the cadence, a change or shifted scores ask for it.
 
     A shift asks once, when it is first seen.
     """
     policy = followed.state.policy
     at = matures_at(cohort, policy)
-    after = replace(followed, state=step(followed.state, cohort))
+    after = replace(followed, state=(yield from stepped(followed.state, cohort)))
     if not is_due(policy.cadence, followed.judged_at, at, changed_at) and not (
         has_shifted(after.state) and not has_shifted(followed.state)
     ):
         return after, None
-    return _judged(after, at)
+    return (yield from _judged(after, at))
 
 
-def name(followed: Followed, at: datetime) -> tuple[Followed, Judged | None]:
+def name(followed: Followed, at: datetime) -> Walk[tuple[Followed, Judged | None]]:
     """Raise an alarm that the fleet's rule asks for at `at`, where the effect is large enough."""
     after = learn_naming(followed)
     if after is followed:
@@ -136,7 +140,7 @@ def name(followed: Followed, at: datetime) -> tuple[Followed, Judged | None]:
     # Two verdicts on a series have two times.
     judged_at = followed.judged_at
     when = at if judged_at is None else max(at, judged_at + A_MOMENT)
-    return _judged(after, when)
+    return (yield from _judged(after, when))
 
 
 def learn_naming(followed: Followed) -> Followed:
@@ -153,7 +157,9 @@ def wake_at(followed: Followed) -> datetime | None:
     return min((at for at in (_silent_at(followed), _due_at(followed)) if at), default=None)
 
 
-def wake(followed: Followed, after: datetime, before: datetime) -> tuple[Followed, list[Judged]]:
+def wake(
+    followed: Followed, after: datetime, before: datetime
+) -> Walk[tuple[Followed, list[Judged]]]:
     """Judge what is due in (after, before) without anything new; up to `after` all was judged."""
     given: list[Judged] = []
     if before <= after:
@@ -162,11 +168,11 @@ def wake(followed: Followed, after: datetime, before: datetime) -> tuple[Followe
         until_s, due = followed.state.predicted_until_s, _due_at(followed)
         if at == due:
             # In the past it can be only if the policy's delay was shortened meanwhile.
-            followed, judged = _judged(followed, max(at, after + A_MOMENT))
+            followed, judged = yield from _judged(followed, max(at, after + A_MOMENT))
             given.append(judged)
             continue
         if at > after:
-            woken, judged = _judged(followed, at)
+            woken, judged = yield from _judged(followed, at)
             if judged.verdict.status is Status.NO_DATA:
                 followed = woken
                 given.append(judged)
@@ -216,8 +222,8 @@ def _parts(moment_: datetime, n: int) -> tuple[int, ...]:
     return (moment_.year, moment_.month, moment_.day, moment_.hour)[:n]
 
 
-def _judged(followed: Followed, at: datetime) -> tuple[Followed, Judged]:
-    verdict = judge(followed.state, at)
+def _judged(followed: Followed, at: datetime) -> Walk[tuple[Followed, Judged]]:
+    verdict = yield from judgement(followed.state, at)
     policy = followed.state.policy.alerts
     return _decided(followed, decide(verdict, followed.episode, at, policy), verdict)
 

@@ -1,7 +1,8 @@
 """One model's share of a tick: its series folded on over cohorts and announcements.
 
 Guarantees: what was judged before is learned, and nothing of it judged again; each baseline that a
-series comes to have is handed over once, to be pinned. Must never: write, or look at a clock.
+series comes to have is handed over once, to be pinned; what a series brings is its own until the
+share adds it. Must never: write, or look at a clock.
 """
 
 from __future__ import annotations
@@ -21,10 +22,20 @@ if TYPE_CHECKING:
     from monitor.core.policies import Policy
     from monitor.store.announcements import Announced
     from monitor.watch.following import Followed, Judged
+    from monitor.watch.lockstep import Walk
 
 
 class TickAbandoned(Exception):  # noqa: N818  # what was asked for, not a fault
     """The process is to end; what the tick had not recorded is done by the next one."""
+
+
+@dataclass(slots=True)
+class Walked:
+    """One series after its walk: verdicts, and baselines pinned with the times they hold from."""
+
+    followed: Followed
+    given: list[Judged] = field(default_factory=list)
+    pinned: list[tuple[Baseline, datetime]] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -59,34 +70,37 @@ class ModelShare:
         cohorts: Sequence[Cohort],
         said: Sequence[Announcement],
         until: datetime,
-    ) -> Followed:
+    ) -> Walk[Walked]:
         """One series, folded on to `until` over cohorts and announcements in time order."""
-        series = followed.state.series
+        walked, series = Walked(followed), followed.state.series
         changed_at = [each.taken_at for each in self.all if each.concerns(series)]
         new = set(self.new)
         for news in in_time_order(cohorts, said, self.policy):
             if self.stopped():
                 raise TickAbandoned
             at = news.taken_at if isinstance(news, Announcement) else matures_at(news, self.policy)
-            followed = self._woken(followed, at)
+            yield from self._wake(walked, at)
             if not isinstance(news, Announcement):
-                followed = self.under(followed, at)
-            before, judged = followed.state.baseline, None
-            if isinstance(news, Announcement):
-                followed, judged = (
-                    take(followed, news) if news in new else (learn(followed, news), None)
-                )
-            elif at <= self.judged_through:
-                followed = learn(followed, news)
+                walked.followed = self.under(walked.followed, at)
+            before, judged = walked.followed.state.baseline, None
+            if isinstance(news, Announcement) and news in new:
+                walked.followed, judged = yield from take(walked.followed, news)
+            elif isinstance(news, Announcement) or at <= self.judged_through:
+                walked.followed = yield from learn(walked.followed, news)
             else:
-                followed, judged = follow(followed, news, changed_at)
-            self.given += [judged] if judged is not None else []
-            baseline = followed.state.baseline
+                walked.followed, judged = yield from follow(walked.followed, news, changed_at)
+            walked.given += [judged] if judged is not None else []
+            baseline = walked.followed.state.baseline
             if baseline is not None and baseline is not before:
-                self.pinned.append((baseline, holds_from(baseline, self.policy)))
-        return self._woken(followed, until + timedelta(microseconds=1))
+                walked.pinned.append((baseline, holds_from(baseline, self.policy)))
+        yield from self._wake(walked, until + timedelta(microseconds=1))
+        return walked
 
-    def _woken(self, followed: Followed, before: datetime) -> Followed:
-        followed, judged = wake(followed, self.judged_through, before)
-        self.given += judged
-        return followed
+    def add(self, walked: Walked) -> None:
+        """What one series brought."""
+        self.given += walked.given
+        self.pinned += walked.pinned
+
+    def _wake(self, walked: Walked, before: datetime) -> Walk[None]:
+        walked.followed, judged = yield from wake(walked.followed, self.judged_through, before)
+        walked.given += judged

@@ -1,4 +1,4 @@
-"""A slice of event time: every model's series folded on to its end, from a few queries.
+"""A slice of event time: every model's series folded on to its end together, from a few queries.
 
 Guarantees: what is remembered stays as it was until the caller has recorded the slice; the number
 of queries does not grow with models or series. Must never: write, or look at a clock.
@@ -14,6 +14,7 @@ from monitor.core.judging.restarts import ACCEPTED, RESET
 from monitor.core.verdicts import Status
 from monitor.watch.cohorts import cohorts_of
 from monitor.watch.following import start, wake_at
+from monitor.watch.lockstep import in_lockstep
 from monitor.watch.model_share import ModelShare
 from monitor.watch.ranged import BEGINNING, Ranged
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from monitor.store.judgements import Standing
     from monitor.store.panes import PaneStore
     from monitor.watch.following import Followed, Judged
+    from monitor.watch.lockstep import Walk
+    from monitor.watch.model_share import Walked
 
 
 @dataclass(slots=True)
@@ -118,6 +121,8 @@ class Folding:
         mine: dict[str, list[Series]] = {model: [] for model in active}
         for series in cohorts:
             mine[series.model].append(series)
+        shares: list[ModelShare] = []  # of each walk
+        walks: list[Walk[Walked]] = []
         for model in active:
             one, end = known[model], ends[model]
             share = ModelShare(
@@ -133,16 +138,22 @@ class Folding:
             said = [*share.new, *again]
             concerned = {*mine[model], *(one.followed if said else woken[model])}
             for series in sorted(concerned):
-                done.followed[series] = stored.over(
-                    share,
-                    one.followed.get(series),
-                    series,
-                    cohorts=cohorts.get(series, []),
-                    said=said,
-                    until=end,
+                shares.append(share)
+                walks.append(
+                    stored.over(
+                        share,
+                        one.followed.get(series),
+                        series,
+                        cohorts=cohorts.get(series, []),
+                        said=said,
+                        until=end,
+                    )
                 )
             done.shares[model] = share
             done.fed_through_at[model] = through[model]
+        for share, walked in zip(shares, in_lockstep(walks), strict=True):
+            share.add(walked)
+            done.followed[walked.followed.state.series] = walked.followed
         return done
 
     def _cohorts(
@@ -193,7 +204,7 @@ class _Stored:
         cohorts: Sequence[Cohort],
         said: Sequence[Announcement],
         until: datetime,
-    ) -> Followed:
+    ) -> Walk[Walked]:
         """One series folded on over `said`; if it is not remembered, from its stored baseline."""
         if followed is None:
             baseline, holds_from = self.baselines.get(series, (None, BEGINNING))

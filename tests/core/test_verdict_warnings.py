@@ -18,6 +18,7 @@ from monitor.core.measures.logistic import sigmoid
 from monitor.core.policies import Cadence, FirstLabels, Policy
 from monitor.core.verdicts import Status, Verdict
 from monitor.watch.following import follow, start
+from monitor.watch.lockstep import alone
 from tests.core.streams import DAY_S, counts, days
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ def test_a_shift_asks_for_one_judgement_before_the_cadence_does() -> None:
     followed = start(SERIES, policy)
     when = []
     for cohort in moved(12, 14):
-        followed, given = follow(followed, cohort)
+        followed, given = alone(follow(followed, cohort))
         if given is not None:
             when.append((cohort.start_s // DAY_S, given.verdict.evidence.score_shift))
     first, asked = when
@@ -114,6 +115,6 @@ def test_without_a_shift_the_cadence_alone_decides() -> None:
     policy = replace(POLICY, cadence=Cadence.MONTHLY)
     followed, given = start(SERIES, policy), []
     for cohort in moved(26, 0):
-        followed, one = follow(followed, cohort)
+        followed, one = alone(follow(followed, cohort))
         given += [one] if one is not None else []
     assert len(given) == 1

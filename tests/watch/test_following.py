@@ -12,6 +12,7 @@ from monitor.core.judging.series_state import Cohort
 from monitor.core.policies import AlertPolicy, Cadence, FirstLabels, Policy
 from monitor.core.verdicts import Status
 from monitor.watch.following import A_MOMENT, follow, is_due, start, wake, wake_at
+from monitor.watch.lockstep import alone
 
 AT = datetime(2026, 11, 23, 2, 30, tzinfo=UTC)
 
@@ -55,7 +56,7 @@ def test_a_monthly_model_is_judged_once_a_month_and_learns_every_day() -> None:
     followed = start(Series("m", "1"), policy)
     judged_at = []
     for day in range(70):
-        followed, judged = follow(followed, cohort(day))
+        followed, judged = alone(follow(followed, cohort(day)))
         judged_at += [judged.verdict.evaluated_at] if judged is not None else []
     assert [at.date().isoformat() for at in judged_at] == [
         "1970-01-04",
@@ -69,15 +70,15 @@ def test_silence_is_said_once_at_its_own_time_whenever_it_is_looked_at() -> None
     policy = Policy(baseline=FirstLabels(500))
     followed = start(Series("m", "1"), policy)
     for day in range(5):
-        followed, _ = follow(followed, cohort(day))
+        followed, _ = alone(follow(followed, cohort(day)))
     began, soon, late = (datetime(1970, 1, day, tzinfo=UTC) for day in (8, 14, 30))
-    quiet, judged = wake(followed, began, soon)
+    quiet, judged = alone(wake(followed, began, soon))
     assert judged == []
-    at_once, (said,) = wake(quiet, began, late)
+    at_once, (said,) = alone(wake(quiet, began, late))
     assert said.verdict.status is Status.NO_DATA
     assert said.verdict.evaluated_at == datetime(1970, 1, 15, tzinfo=UTC) + A_MOMENT
-    assert wake(at_once, began, late + timedelta(days=9))[1] == []
-    back, judged_again = follow(at_once, cohort(30))
+    assert alone(wake(at_once, began, late + timedelta(days=9)))[1] == []
+    back, judged_again = alone(follow(at_once, cohort(30)))
     assert judged_again is not None
     assert judged_again.verdict.status is not Status.NO_DATA
     assert wake_at(back) is not None
@@ -88,9 +89,9 @@ def test_a_lasting_silence_is_told_after_its_delay_and_ends_with_data() -> None:
     policy = Policy(baseline=FirstLabels(500), alerts=alerts)
     followed = start(Series("m", "1"), policy)
     for day in range(5):
-        followed, _ = follow(followed, cohort(day))
+        followed, _ = alone(follow(followed, cohort(day)))
     began, late = (datetime(1970, 1, day, tzinfo=UTC) for day in (8, 30))
-    followed, given = wake(followed, began, late)
+    followed, given = alone(wake(followed, began, late))
     silent_at = datetime(1970, 1, 15, tzinfo=UTC) + A_MOMENT
     assert [(one.verdict.evaluated_at, one.decision.alert) for one in given] == [
         (silent_at, None),
@@ -98,7 +99,7 @@ def test_a_lasting_silence_is_told_after_its_delay_and_ends_with_data() -> None:
     ]
     told = []
     for day in range(30, 41):
-        followed, judged = follow(followed, cohort(day))
+        followed, judged = alone(follow(followed, cohort(day)))
         told += [judged.decision.alert] if judged is not None and judged.decision.alert else []
     assert told == [AlertKind.RESOLVED]
     assert followed.episode is not None

@@ -1,14 +1,14 @@
 """The fold that takes a series' cohorts, in time order, to its state.
 
-Guarantees: `step` is pure, so the daemon, a backtest and a later reproduction of a verdict agree
-bit for bit; every cohort is fed to the detector once and whole; a baseline never changes once
-pinned. What an alarm's threshold promises is said in `sequential.py`; it is an average over a
-prior. Must never: judge; `evaluation.py` does.
+Guarantees: a step is pure, and does not depend on what is stepped beside it, so the daemon, a
+backtest and a later reproduction of a verdict agree bit for bit; every cohort is fed to the
+detector once and whole; a baseline never changes once pinned. What an alarm's threshold promises is
+said in `sequential.py`; it is an average over a prior. Must never: judge; `evaluation.py` does.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from math import log
 from typing import TYPE_CHECKING
 
@@ -36,9 +36,34 @@ from monitor.core.measures.metrics import metrics, reliability_bins
 from monitor.core.policies import FirstLabels, NamedPeriod, Policy, WobbleRule
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from monitor.core.bins import BinCounts
     from monitor.core.claims import Series
+    from monitor.core.detector.arrival import Arrival
 
 BINS_SHOWN = 15
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What one detector is to see; as `Detector.observe` takes it."""
+
+    detector: Detector
+    counts: BinCounts
+    start_s: int
+    learn_below: float
+    arrival: Arrival
+
+
+def observe_all(seen: Sequence[Observation]) -> list[Detector]:
+    """Every detector after what it saw."""
+    return [
+        each.detector.observe(
+            each.counts, each.start_s, learn_below=each.learn_below, arrival=each.arrival
+        )
+        for each in seen
+    ]
 
 
 def begin(series: Series, policy: Policy, baseline: Baseline | None = None) -> SeriesState:
@@ -53,6 +78,23 @@ def step(state: SeriesState, cohort: Cohort) -> SeriesState:
     Cohorts that began before the end of a stored baseline are passed over, so that a fold may start
     from the first row again. Raises ValueError for a cohort that is not later than all before it.
     """
+    return step_all([(state, cohort)])[0]
+
+
+def step_all(asked: Sequence[tuple[SeriesState, Cohort]]) -> list[SeriesState]:
+    """As `step`, of each; what is asked besides changes no bit of it."""
+    after = [_received(state, cohort) for state, cohort in asked]
+    set_against = [
+        place for place, (_, cohort) in enumerate(asked) if _is_after_baseline(after[place], cohort)
+    ]
+    compared = _compared([(after[place], asked[place][1]) for place in set_against])
+    for place, state in zip(set_against, compared, strict=True):
+        after[place] = state
+    return after
+
+
+def _received(state: SeriesState, cohort: Cohort) -> SeriesState:
+    """Everything of a step that is not a comparison with the baseline."""
     if state.seen_until_s is not None and cohort.start_s < state.seen_until_s:
         msg = f"cohort {moment(cohort.start_s)} of {state.series} comes after a later one"
         raise ValueError(msg)
@@ -65,17 +107,30 @@ def step(state: SeriesState, cohort: Cohort) -> SeriesState:
         predicted_until_s=cohort.end_s if predicted else state.predicted_until_s,
         delays=state.delays.after(cohort.start_s, cohort.delays, cohort.complete),
     )
-    if state.baseline is None:
-        return _collected(state, cohort)
-    if state.baseline.source != IMPORTED and cohort.start_s < state.baseline.cohorts[-1].end_s:
-        return state
-    return _compared(state, cohort)
+    return _collected(state, cohort) if state.baseline is None else state
 
 
-def _compared(state: SeriesState, cohort: Cohort) -> SeriesState:
-    """Set one more cohort against the baseline."""
-    state = replace(state, window=_window((*state.window, cohort), state.policy))
-    state = _fed(state, cohort)
+def _is_after_baseline(state: SeriesState, cohort: Cohort) -> bool:
+    """Whether there is a baseline, of which the cohort is no part."""
+    baseline = state.baseline
+    return baseline is not None and (
+        baseline.source == IMPORTED or cohort.start_s >= baseline.cohorts[-1].end_s
+    )
+
+
+def _compared(asked: Sequence[tuple[SeriesState, Cohort]]) -> list[SeriesState]:
+    """Set one more cohort against the baseline of each."""
+    states = [
+        replace(state, window=_window((*state.window, cohort), state.policy))
+        for state, cohort in asked
+    ]
+    cohorts = [cohort for _, cohort in asked]
+    fed = _fed(states, cohorts)
+    return [_looked_at(state, cohort) for state, cohort in zip(fed, cohorts, strict=True)]
+
+
+def _looked_at(state: SeriesState, cohort: Cohort) -> SeriesState:
+    """Raise an alarm that the evidence asks for, or lay one down that is over."""
     if state.alarm is None:
         return alarmed(state, cohort)
     return rested(state) if recovered(state, state.alarm) else state
@@ -116,8 +171,7 @@ def _collected(state: SeriesState, cohort: Cohort) -> SeriesState:
     state = replace(state, collecting=cohorts)
     if cohort.end_s < end_s or sum(c.counts.n_labelled for c in cohorts) < state.policy.min_labels:
         return state
-    pinned = _pinned(state, Baseline(state.series, PERIOD, cohorts))
-    return pinned if cohort in cohorts else _compared(pinned, cohort)
+    return _pinned(state, Baseline(state.series, PERIOD, cohorts))
 
 
 def _pinned(state: SeriesState, baseline: Baseline) -> SeriesState:
@@ -143,20 +197,40 @@ def _pinned(state: SeriesState, baseline: Baseline) -> SeriesState:
     )
 
 
-def _fed(state: SeriesState, cohort: Cohort) -> SeriesState:
-    """Feed one cohort; one whose labels are mostly missing is evidence of nothing.
+def _fed(states: Sequence[SeriesState], cohorts: Sequence[Cohort]) -> list[SeriesState]:
+    """Feed one cohort to each; one whose labels are mostly missing is evidence of nothing."""
+    seen = [_observation(*each) for each in zip(states, cohorts, strict=True)]
+    detectors = iter(observe_all([one for one in seen if one is not None]))
+    return [
+        state if one is None else _with_detector(state, cohort, next(detectors))
+        for state, cohort, one in zip(states, cohorts, seen, strict=True)
+    ]
+
+
+def _observation(state: SeriesState, cohort: Cohort) -> Observation | None:
+    """What the detector is to see, if anything.
 
     Evidence already at the threshold is cut back to it, so that a return is seen as fast as a
     change; while an alarm holds nothing is learned.
     """
     arrival = arrival_in(state)
     if state.detector is None or arrival is None or not is_covered(cohort.counts, state.policy):
-        return state
+        return None
     top, excess = log(state.threshold), log_excess(state.share, cohort)
-    learn_below = top + excess if state.alarm is None else -np.inf
-    detector = scaled(state.detector.capped(top), excess).observe(
-        cohort.counts, cohort.start_s, learn_below=learn_below, arrival=arrival
+    return Observation(
+        scaled(state.detector.capped(top), excess),
+        cohort.counts,
+        cohort.start_s,
+        learn_below=top + excess if state.alarm is None else -np.inf,
+        arrival=arrival,
     )
-    seen = state.labels_seen + cohort.counts.n_labelled
-    opinions = tuple(each.fed(cohort.counts, cohort.start_s) for each in state.opinions)
-    return replace(state, detector=scaled(detector, -excess), labels_seen=seen, opinions=opinions)
+
+
+def _with_detector(state: SeriesState, cohort: Cohort, detector: Detector) -> SeriesState:
+    """The state after its detector saw the cohort."""
+    return replace(
+        state,
+        detector=scaled(detector, -log_excess(state.share, cohort)),
+        labels_seen=state.labels_seen + cohort.counts.n_labelled,
+        opinions=tuple(each.fed(cohort.counts, cohort.start_s) for each in state.opinions),
+    )
