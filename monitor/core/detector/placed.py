@@ -109,20 +109,21 @@ def _apart(whole: Cells, windows: Sequence[Sequence[BinCounts]]) -> list[Cells]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EqualMass:
-    """Up to 15 bins of each window, of about as many labels and 40 or more; none is empty.
+    """Up to 15 bins of each window, of about as many labels and 40 or more each.
 
-    order: the cells of all by window and logit; first: where each bin begins in that order; bins:
-    which of them are of which window.
+    order: the cells of all by window and logit; first: where each bin begins in that order; place:
+    which bin it is, of SHIFT_BINS a window, rising. A window's bins that no cell is in come last.
     """
 
     order: NDArray[np.int64]
     first: NDArray[np.int64]
-    bins: Segments
+    place: NDArray[np.int64]
+    windows: Segments
 
     @classmethod
     def of(cls, placed: Placed) -> Self:
         """Bins of placed windows; a stretch of tied logits goes where its middle row falls."""
-        windows, total = placed.windows, placed.windows.sums(placed.n)
+        windows = placed.windows
         # Fast, as each cohort's cells are in order.
         order = np.concatenate(
             [
@@ -135,32 +136,36 @@ class EqualMass:
         np.not_equal(logit[1:], logit[:-1], out=begins[1:])
         begins[windows.first] = True
         run = begins.nonzero()[0]
-        of_window = Segments.of(np.add.reduceat(begins, windows.first, dtype=np.int64))
-        n = np.add.reduceat(placed.n[order], run)
+        runs = Segments.of(np.add.reduceat(begins, windows.first, dtype=np.int64))
+        n, total = np.add.reduceat(placed.n[order], run), windows.sums(placed.n)
         cumulative = n.cumsum()  # of whole numbers, so exact: windows before can be taken off
-        before = of_window.spread(total.cumsum() - total)
-        middle = (cumulative - before - n / 2) / of_window.spread(total)
-        most = np.minimum(np.maximum(total // SHIFT_BIN_LABELS, 1), SHIFT_BINS)
-        wanted = (middle * of_window.spread(most)).astype(np.int64)
+        middle = (cumulative - runs.spread(total.cumsum() - total) - n / 2) / runs.spread(total)
+        bins = np.minimum(np.maximum(total // SHIFT_BIN_LABELS, 1), SHIFT_BINS)
+        wanted = (middle * runs.spread(bins)).astype(np.int64)
         bin_begins = np.ones(len(run), dtype=np.bool_)
         np.not_equal(wanted[1:], wanted[:-1], out=bin_begins[1:])
-        bin_begins[of_window.first] = True
-        sizes = np.add.reduceat(bin_begins, of_window.first, dtype=np.int64)
-        return cls(order, run[bin_begins], Segments.of(sizes))
+        bin_begins[runs.first] = True
+        held = Segments.of(np.add.reduceat(bin_begins, runs.first, dtype=np.int64))
+        of_window = held.spread(np.arange(len(held)) * SHIFT_BINS - held.first)
+        return cls(order, run[bin_begins], np.arange(len(of_window)) + of_window, windows)
 
     def sums(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Values of all cells (cells,) added by bin, (bins,)."""
-        return np.asarray(np.add.reduceat(values[self.order], self.first))
+        """Values of all cells (cells,) added by bin, (windows, SHIFT_BINS); 0 without cells."""
+        found = np.zeros((len(self.windows), SHIFT_BINS))
+        found.ravel()[self.place] = np.add.reduceat(values[self.order], self.first)
+        return found
 
     def column_sums(
         self, weight: NDArray[np.float64], columns: Sequence[NDArray[np.float64]]
     ) -> list[NDArray[np.float64]]:
-        """Columns of each window (d, cells), times weight (cells of all,), by bin: (d, bins)."""
-        found, weight, cell, begun = [], weight[self.order], 0, 0
-        for each, bins in zip(columns, self.bins.sizes.tolist(), strict=True):
-            to = cell + each.shape[1]
-            mine = each.take(self.order[cell:to] - cell, axis=1)
-            mine *= weight[cell:to]
-            found.append(np.add.reduceat(mine, self.first[begun : begun + bins] - cell, axis=1))
-            cell, begun = to, begun + bins
+        """Columns of each window (d, cells), times weight (cells of all,): (d, SHIFT_BINS)."""
+        weight, found = weight[self.order], []
+        starts = self.place.searchsorted(np.arange(len(columns) + 1) * SHIFT_BINS).tolist()
+        for k, (each, cell) in enumerate(zip(columns, self.windows.first.tolist(), strict=True)):
+            mine, to = self.first[starts[k] : starts[k + 1]] - cell, cell + each.shape[1]
+            rows = each.take(self.order[cell:to] - cell, axis=1)
+            rows *= weight[cell:to]
+            sums = np.zeros((len(each), SHIFT_BINS))
+            np.add.reduceat(rows, mine, axis=1, out=sums[:, : len(mine)])
+            found.append(sums)
         return found

@@ -8,13 +8,12 @@ size is told. Must never: raise an alarm; size is the second of two conditions, 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import hypot, sqrt
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from monitor.core.detector.arrival import COMPLETE, Arrival
-from monitor.core.detector.calibration_map import Cells, posterior_of, prior
+from monitor.core.detector.calibration_map import Cells, Problem, posteriors_of, prior
 from monitor.core.detector.placed import EqualMass, Placed, joined
 from monitor.core.measures.debiased_ece import (
     PRIOR_ROWS,
@@ -83,29 +82,31 @@ def shifts_of(placed: Placed, arrivals: Sequence[Arrival]) -> list[Shift | None]
     expected = sigmoid(_observed(placed, mine))
     mass = EqualMass.of(placed)
     n, positive = mass.sums(placed.n), mass.sums(placed.positive)
-    rate = mass.sums(placed.n * expected) / n
+    labels = np.maximum(n, 1.0)  # an empty bin has no share, and nothing of it counts
+    rate = mass.sums(placed.n * expected) / labels
     slopes = mass.column_sums(placed.n * expected * (1 - expected), [x.T for x in placed.x])
-    slopes = [slope / of for slope, of in zip(slopes, mass.bins.apart(n), strict=True)]
-    share = n / mass.bins.spread(mass.bins.sums(n))
-    variance, common = _uncertainty(placed, mine, slopes, mass.bins.apart(share))
+    slopes = [slope / of for slope, of in zip(slopes, labels, strict=True)]
+    share, gap = n / np.add.reduce(n, axis=1)[:, None], positive / labels - rate
+    variance, common = _uncertainty(placed, mine, slopes, share)
     seen = (positive + PRIOR_ROWS * rate) / (n + PRIOR_ROWS)
-    sampling, honest = seen * (1 - seen) / n, rate * (1 - rate) / n
-    own = np.maximum(0.0, variance - mass.bins.spread(common))
-    gap = positive / n - rate
-    columns = (share, gap, np.sqrt(sampling + variance), np.sqrt((sampling + honest) / 2 + own))
-    error = np.sqrt(mass.bins.sums(share**2 * sampling) + common)
-    of_each = zip(*(mass.bins.apart(column) for column in columns), strict=True)
-    bins = [MassBins(*each) for each in of_each]
-    found = [_told(*each) for each in zip(bins, error.tolist(), common.tolist(), strict=True)]
+    sampling, honest = seen * (1 - seen) / labels, rate * (1 - rate) / labels
+    own = np.maximum(0.0, variance - common[:, None])
+    se_honest = np.sqrt((sampling + honest) / 2 + own)
+    error = np.sqrt(np.add.reduce(share**2 * sampling, axis=1) + common)
+    columns = np.array([share, gap, np.sqrt(sampling + variance), se_honest])
+    sizes = [
+        debiased_size(MassBins(*columns[:, k, share[k] > 0]), each)
+        for k, each in enumerate(error.tolist())
+    ]
+    taken = Z_ONE_CHANGE * np.sqrt(np.add.reduce((share * se_honest) ** 2, axis=1))
+    wider = np.hypot(taken, Z_UPPER * np.sqrt(common)) - taken
+    found = [
+        Shift(size.value, max(0.0, size.low - more), min(1.0, size.high), of_all)
+        for size, more, of_all in zip(
+            sizes, wider.tolist(), np.add.reduce(share * gap, axis=1).tolist(), strict=True
+        )
+    ]
     return placed.given_back(found)
-
-
-def _told(bins: MassBins, error: float, common: float) -> Shift:
-    """A window's shift from its bins; error: of its gap, common: variance that bins share."""
-    found = debiased_size(bins, error)
-    taken = Z_ONE_CHANGE * float(np.linalg.norm(bins.share * bins.se_honest))
-    low = max(0.0, found.low + taken - hypot(taken, Z_UPPER * sqrt(common)))
-    return Shift(found.value, low, min(1.0, found.high), float(bins.share @ bins.gap))
 
 
 def _observed(placed: Placed, arrivals: Sequence[Arrival]) -> NDArray[np.float64]:
@@ -120,40 +121,33 @@ def _uncertainty(
     placed: Placed,
     arrivals: Sequence[Arrival],
     slopes: Sequence[NDArray[np.float64]],
-    shares: Sequence[NDArray[np.float64]],
+    share: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Variance of each bin's expected rate, (bins,), and of each window's whole, (windows,).
+    """Variance of each bin's expected rate, (windows, bins), and of each window's, (windows,).
 
-    slopes: by window, of its bins' rates along the map's coefficients, (d, bins); shares: of its
-    labels, (bins,).
+    slopes: by window, of its bins' rates along the map's coefficients, (d, bins); share: of its
+    labels, (windows, bins).
     """
-    variance: list[NDArray[np.float64]] = [np.empty(0)] * len(slopes)
-    common = np.empty(len(slopes))
-    level = [
-        baseline.sigma**2 / len(cells.first) + arrival.se**2
-        for baseline, cells, arrival in zip(placed.baselines, placed.cells, arrivals, strict=True)
-    ]
-    for alike in _of_one_shape(slopes):
-        slope = np.array([slopes[k] for k in alike])
-        share = np.array([shares[k] for k in alike])[:, :, None]
-        of_level = np.array([level[k] for k in alike])[:, None]
-        precision = np.array([placed.baselines[k].posterior.precision for k in alike])
-        solved = np.linalg.solve(precision, slope)
-        of_bins = np.add.reduce(slope * solved, axis=1) + of_level * slope[:, 0] ** 2
-        whole = (slope @ share)[:, :, 0]
-        of_whole = np.add.reduce(whole * (solved @ share)[:, :, 0], axis=1)
-        common[alike] = of_whole + of_level[:, 0] * whole[:, 0] ** 2
-        for k, each in zip(alike, of_bins, strict=True):
-            variance[k] = each
-    return joined(variance), common
-
-
-def _of_one_shape(arrays: Sequence[NDArray[np.float64]]) -> list[list[int]]:
-    """Places of the arrays that have a shape in common."""
-    found: dict[tuple[int, ...], list[int]] = {}
-    for k, array in enumerate(arrays):
-        found.setdefault(array.shape, []).append(k)
-    return list(found.values())
+    variance, common = np.empty_like(share), np.empty(len(share))
+    level = np.array(
+        [
+            base.sigma**2 / len(cells.first) + arrival.se**2
+            for base, cells, arrival in zip(placed.baselines, placed.cells, arrivals, strict=True)
+        ]
+    )
+    alike: dict[int, list[int]] = {}
+    for k, slope in enumerate(slopes):
+        alike.setdefault(len(slope), []).append(k)
+    for at in alike.values():
+        slope = np.array([slopes[k] for k in at])
+        precision = np.array([placed.baselines[k].posterior.precision for k in at])
+        solved, shares = np.linalg.solve(precision, slope), share[at][:, None]
+        of_level, whole = level[at], np.add.reduce(slope * shares, axis=2)
+        of_map = np.add.reduce(slope * solved, axis=1)
+        variance[at] = of_map + of_level[:, None] * slope[:, 0] ** 2
+        of_map = np.add.reduce(whole * np.add.reduce(solved * shares, axis=2), axis=1)
+        common[at] = of_map + of_level * whole[:, 0] ** 2
+    return variance, common
 
 
 def baseline_error(baseline: Detector, cohorts: Sequence[BinCounts]) -> float | None:
@@ -194,14 +188,16 @@ def splits_of(
         return [None] * placed.asked
     mine, was = [arrivals[k] for k in placed.at], [before[k] for k in placed.at]
     offset = placed.windows.apart(_observed(placed, mine) - placed.z)
-    maps = [
-        posterior_of(
-            cells, x, prior(len(base.knots)), base.sigma, None if arrival.is_complete else off
-        )
-        for base, cells, x, arrival, off in zip(
-            placed.baselines, placed.cells, placed.x, mine, offset, strict=True
-        )
-    ]
+    maps = posteriors_of(
+        [
+            Problem(
+                cells, x, prior(len(base.knots)), base.sigma, None if arrival.is_complete else off
+            )
+            for base, cells, x, arrival, off in zip(
+                placed.baselines, placed.cells, placed.x, mine, offset, strict=True
+            )
+        ]
+    )
     own = joined([x @ each.mean for x, each in zip(placed.x, maps, strict=True)])
     score = sigmoid(placed.logit)
     of_baseline, of_own = (
