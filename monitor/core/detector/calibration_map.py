@@ -10,6 +10,7 @@ prior, not distribution-free.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -65,6 +66,15 @@ class Cells:
             np.arange(len(sizes), dtype=np.int64).repeat(sizes),
         )
 
+    def by_cohort(self) -> tuple[list[Self], list[slice]]:
+        """The cells of each cohort alone, and where they stand among all."""
+        ends = [*self.first.tolist(), len(self.n)]
+        spans = [slice(*each) for each in pairwise(ends)]
+        none = np.zeros(len(self.n), dtype=np.int64)
+        of = type(self)
+        parts = [of(self.logit[s], self.n[s], self.positive[s], none[:1], none[s]) for s in spans]
+        return parts, spans
+
     def quantiles(self, shares: NDArray[np.float64]) -> NDArray[np.float64]:
         """Logits at or below which the given shares of the labels lie; ties are merged."""
         if not len(self.n):
@@ -99,20 +109,28 @@ def hat_knots(cells: Cells) -> NDArray[np.float64]:
     return knots if len(knots) > 1 else knots[:0]
 
 
-def features(z: NDArray[np.float64], knots: NDArray[np.float64]) -> NDArray[np.float64]:
+def features(
+    z: NDArray[np.float64], knots: NDArray[np.float64], series: NDArray[np.int64] | None = None
+) -> NDArray[np.float64]:
     """Columns 1, logit z, and a hat a knot (flat beyond the outer ones), (n, 2 + knots).
 
-    Knots rise, and are none or two or more.
+    Knots rise, and are none or two or more. For logits of several series, knots are (series, knots)
+    and `series` says whose each logit is.
     """
+    n_knots = knots.shape[-1]
     # A column lies in one piece: that is how all sums over the cells read it.
-    found = np.zeros((2 + len(knots), len(z))).T
+    found = np.zeros((2 + n_knots, len(z))).T
     found[:, 0], found[:, 1] = 1.0, z
-    if not len(knots):
+    if not n_knots:
         return found
-    below = knots.searchsorted(z, side="right") - 1
-    at = np.minimum(np.maximum(below, 0), len(knots) - 2)
+    if series is None:
+        below, begin = knots.searchsorted(z, side="right") - 1, 0
+    else:
+        below, begin = (knots[series] <= z[:, None]).sum(axis=1) - 1, series * n_knots
+    at = np.minimum(np.maximum(below, 0), n_knots - 2)
     # Share of the way to the next knot; np.interp on each hat gives the same to the bit.
-    share = (1.0 / (knots[1:] - knots[:-1]))[at] * (z - knots[at])
+    flat, left = knots.ravel(), at + begin
+    share = (1.0 / (flat[left + 1] - flat[left])) * (z - flat[left])
     share[below < 0] = 0.0
     share[below > at] = 1.0
     row = np.arange(len(z))

@@ -47,15 +47,17 @@ def modes(problems: Sequence[Problem]) -> list[Mode]:
     at = climbing.point(climbing.mean, np.zeros((len(left), len(problems[0].cells.first))))
     for taken in range(NEWTON_STEPS + 1):
         step = climbing.newton(at)
-        goes_on = ~(step.gain < NEWTON_DONE) & (taken < NEWTON_STEPS)
-        for row in (~goes_on).nonzero()[0].tolist():
-            # Copies: what is kept of one should not keep its neighbours alive.
-            theta, schur, spread = at.theta[row], step.schur[row], step.spread[row]
-            found[left[row]] = Mode(theta.copy(), schur.copy(), spread.copy(), float(at.value[row]))
+        goes_on = [not gain < NEWTON_DONE and taken < NEWTON_STEPS for gain in step.gain.tolist()]
+        for row, goes in enumerate(goes_on):
+            if not goes:
+                # Copies: what is kept of one should not keep its neighbours alive.
+                theta, schur, spread = at.theta[row], step.schur[row], step.spread[row]
+                value = float(at.value[row])
+                found[left[row]] = Mode(theta.copy(), schur.copy(), spread.copy(), value)
         if len(found) == len(problems):
             break
-        if not goes_on.all():
-            left = [place for place, goes in zip(left, goes_on.tolist(), strict=True) if goes]
+        if not all(goes_on):
+            left = [place for place, goes in zip(left, goes_on, strict=True) if goes]
             climbing = _Regressions.of([problems[place] for place in left])
             at, step = at.only(goes_on), step.only(goes_on)
         at = climbing.climbed(at, step)
@@ -66,24 +68,20 @@ def modes(problems: Sequence[Problem]) -> list[Mode]:
 class _Point:
     """Coefficients (r, d), shocks (r, cohorts), and what the penalised likelihoods are there, (r,).
 
-    pull: the prior's precision times the coefficients less its mean, (r, d). logits: of the cells;
-    tail: exp -|logit|, inverse: 1 / (1 + tail), from which both the likelihood and its derivatives
-    are made, (cells,).
+    pull: the prior's precision times the coefficients less its mean, (r, d). tanh: of half the
+    cells' logits, from which both the likelihood and its derivatives are made, (cells,).
     """
 
     theta: NDArray[np.float64]
     shocks: NDArray[np.float64]
     value: NDArray[np.float64]
     pull: NDArray[np.float64]
-    logits: NDArray[np.float64]
-    tail: NDArray[np.float64]
-    inverse: NDArray[np.float64]
+    tanh: NDArray[np.float64]
 
-    def only(self, kept: NDArray[np.bool_]) -> _Point:
+    def only(self, kept: list[bool]) -> _Point:
         """Where some regressions stand, without their cells."""
-        none = self.logits[:0]
         theta, shocks, pull = self.theta[kept], self.shocks[kept], self.pull[kept]
-        return _Point(theta, shocks, self.value[kept], pull, none, none, none)
+        return _Point(theta, shocks, self.value[kept], pull, self.tanh[:0])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -100,7 +98,7 @@ class _Step:
     schur: NDArray[np.float64]
     spread: NDArray[np.float64]
 
-    def only(self, kept: NDArray[np.bool_]) -> _Step:
+    def only(self, kept: list[bool]) -> _Step:
         """Those of some regressions."""
         theta, shocks, gain = self.theta[kept], self.shocks[kept], self.gain[kept]
         return _Step(theta, shocks, gain, self.schur[kept], self.spread[kept])
@@ -159,53 +157,65 @@ class _Regressions:
         logits += shocks.ravel()[self.owner]
         if self.offset is not None:
             logits += self.offset
-        tail = np.exp(-np.abs(logits))
-        inverse = 1 / (1 + tail)
-        loss = np.maximum(logits, 0)
-        loss -= np.log(inverse)
+        tanh = np.tanh(0.5 * logits)
+        loss = np.abs(tanh)
+        loss *= 0.5
+        loss += 0.5
+        # log(1 + exp(logit)) to about 1e-16 a label.
+        loss = np.maximum(logits, 0) - np.log(loss, out=loss)
         loss *= self.n
         loss -= self.positive * logits
         off = theta - self.mean
         pull = np.matvec(self.precision, off)
         penalty = np.vecdot(off, pull) + np.vecdot(self.shock_precision * shocks, shocks)
         value = -0.5 * penalty - np.add.reduceat(loss, self.begin)
-        return _Point(theta, shocks, value, pull, logits, tail, inverse)
+        return _Point(theta, shocks, value, pull, tanh)
 
     def newton(self, at: _Point) -> _Step:
         """Newton's steps from a point, by the first and second derivatives there."""
-        ratio = at.tail * at.inverse
-        weight = ratio * at.inverse
-        weight *= self.n
-        residual = self.positive - self.n * np.where(at.logits > 0, at.inverse, ratio)
-        weighted = [weight[span] * x for span, x in zip(self.span, self.x, strict=True)]
-        gram = np.array([w @ x.T for w, x in zip(weighted, self.x, strict=True)])
-        mixed = self._by_cohort(weighted, gram)
-        spread = mixed[:, :, 0] + self.shock_precision
-        shared = np.matmul((mixed / spread[:, :, None]).transpose(0, 2, 1), mixed)
-        schur = self.precision + gram - shared
-        rows = [x @ residual[span] for span, x in zip(self.span, self.x, strict=True)]
-        slope = np.array(rows) - at.pull
-        pull = np.add.reduceat(residual, self.first).reshape(at.shocks.shape)
-        pull -= self.shock_precision * at.shocks
-        force = slope - np.vecmat(pull / spread, mixed)
-        theta = np.linalg.solve(schur, force[:, :, None])[:, :, 0]
-        shocks = (pull - np.matvec(mixed, theta)) / spread
-        gain = np.vecdot(slope, theta) + np.vecdot(pull, shocks)
+        p = 0.5 * (1 + at.tanh)
+        expected = self.n * p
+        rows = self._rows(expected * (1 - p), self.positive - expected)
+        # The last row of each sum is the slope, those above are the curvature.
+        sums = np.array([row @ x.T for row, x in zip(rows, self.x, strict=True)])
+        mixed = self._by_cohort(rows, sums)
+        mixed[:, -1] -= self.shock_precision * at.shocks
+        spread = mixed[:, 0] + self.shock_precision
+        sums -= np.matmul(mixed, (mixed[:, :-1] / spread[:, None, :]).transpose(0, 2, 1))
+        sums[:, :-1] += self.precision
+        sums[:, -1] -= at.pull
+        schur, slope, pull = sums[:, :-1], sums[:, -1], mixed[:, -1]
+        theta = np.linalg.solve(schur, slope[:, :, None])[:, :, 0]
+        shocks = (pull - np.vecmat(theta, mixed[:, :-1])) / spread
+        gain = np.vecdot(slope, theta) + np.vecdot(pull, pull / spread)
         return _Step(theta, shocks, gain, schur, spread)
 
+    def _rows(
+        self, weight: NDArray[np.float64], residual: NDArray[np.float64]
+    ) -> list[NDArray[np.float64]]:
+        """Weighted features, and the residuals below them: (1 + d, cells) of each."""
+        found = []
+        for span, x in zip(self.span, self.x, strict=True):
+            rows = np.empty((len(x) + 1, x.shape[1]))
+            np.multiply(x, weight[span], out=rows[:-1])
+            rows[-1] = residual[span]
+            found.append(rows)
+        return found
+
     def _by_cohort(
-        self, weighted: list[NDArray[np.float64]], gram: NDArray[np.float64]
+        self, rows: list[NDArray[np.float64]], sums: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        """Weighted features summed by cohort: coefficients against shocks, (r, cohorts, d)."""
-        if len(self.first) == len(gram):
-            return gram[:, :1]  # of one cohort each: sums with the feature that is 1
-        firsts = self.first.reshape(len(gram), -1) - self.begin[:, None]
-        sums = [np.add.reduceat(w, f, axis=1).T for w, f in zip(weighted, firsts, strict=True)]
-        return np.array(sums)
+        """The rows summed by cohort, (r, 1 + d, cohorts)."""
+        if len(self.first) == len(sums):
+            return sums[:, :, :1].copy()  # of one cohort each: sums with the feature that is 1
+        firsts = self.first.reshape(len(sums), -1) - self.begin[:, None]
+        return np.array([np.add.reduceat(r, f, axis=1) for r, f in zip(rows, firsts, strict=True)])
 
     def climbed(self, at: _Point, step: _Step) -> _Point:
         """The points after the steps, each halved until its value does not fall."""
         new = self.point(at.theta + step.theta, at.shocks + step.shocks)
+        if (new.value >= at.value).all():
+            return new
         scale = np.ones((len(at.value), 1))
         while not (rose := new.value >= at.value).all() and scale[~rose].any():
             scale[~rose] /= 2

@@ -12,79 +12,39 @@ cannot follow, may break it. Must never: be fed part of a cohort, or one cohort 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cache
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
 from monitor.core.detector.arrival import COMPLETE, Arrival
+from monitor.core.detector.bets import Bets
 from monitor.core.detector.calibration_map import (
     Cells,
     Gaussian,
     features,
     fit,
     hat_knots,
-    posterior_of,
+    posteriors_of,
     prior,
 )
+from monitor.core.detector.seen import Seen
 from monitor.core.detector.shock import LevelLikelihood, sigma_chances
 from monitor.core.detector.wobble import CHANCE_MIN, HiddenLevel, IidShock, Wobble, expected_sd
 from monitor.core.measures.logistic import sigmoid
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
     from monitor.core.bins import BinCounts
 
-LEVELS = (-1.4, -0.85, -0.5, -0.3, 0.3, 0.5, 0.85, 1.4)
-SLOPES = (0.5, 0.65, 0.8, 1.25, 1.5, 2.0)
-BOTH = tuple((level, slope) for level in (-0.4, 0.4) for slope in (0.7, 1.4))
-_GLOBAL = np.array([*((level, 1.0) for level in LEVELS), *((0.0, b) for b in SLOPES), *BOTH])
-LOCAL = (-1.0, -0.45, 0.45, 1.0)
-LOCAL_SHARE = 0.15
-"""Half costs global changes more delay than it saves local ones."""
-WEIGHT_MIN = 1e-12
+TIED = 1e-9
+"""A bet that has gained nothing keeps its start: what log M is should not hang on a last bit."""
+SERIES_AT_A_TIME = 8
+"""Detectors that are worked on side by side; their arrays fit into a core's cache."""
 LOG_FLOOR = -50.0
 """Log likelihood of a state of the wobble against the best one, at the least, by one cohort."""
-
-
-@dataclass(frozen=True, slots=True)
-class Bets:
-    """What a change may look like: moves of the predicted logit, all of which the map can follow.
-
-    A local bet raises or lowers one hat of the map: were it to move a shape outside the map's
-    basis, it would in time win on what the basis cannot fit, without any change.
-    """
-
-    n_knots: int
-
-    @property
-    def log_weights(self) -> NDArray[np.float64]:
-        """LOCAL_SHARE of the weight on the local bets, the rest on the global ones; (bets,)."""
-        return _log_weights(len(LOCAL) * self.n_knots)
-
-    @property
-    def slopes(self) -> NDArray[np.float64]:
-        """Factor that each bet puts on the predicted logit; shape (bets,)."""
-        return np.concatenate([_GLOBAL[:, 1], np.ones(len(LOCAL) * self.n_knots)])
-
-    def moved(self, z: NDArray[np.float64], x: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Predicted logits z (bets, cells) of cells of features x (cells, d), moved by bet."""
-        n_global = len(_GLOBAL)
-        everywhere = _GLOBAL[:, :1] + _GLOBAL[:, 1:] * z[:n_global]
-        local = (x.T[2:, None, :] * np.array(LOCAL)[:, None]).reshape(-1, len(x))
-        return np.vstack([everywhere, z[n_global:] + local])
-
-
-@cache
-def _log_weights(n_local: int) -> NDArray[np.float64]:
-    n_global = len(_GLOBAL)
-    if not n_local:
-        return np.full(n_global, -np.log(n_global))
-    weights = [(1 - LOCAL_SHARE) / n_global] * n_global + [LOCAL_SHARE / n_local] * n_local
-    return np.asarray(np.log(weights))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -176,88 +136,159 @@ class Detector:
         learn_below: float = np.inf,
         arrival: Arrival = COMPLETE,
     ) -> Detector:
-        """Score one whole cohort, then learn it if log M is still below `learn_below`.
-
-        R <- (R + n) L / L0 for each bet, L and L0 the cohort's likelihoods under the bet and under
-        "nothing changed", averaged over the states of the wobble: those that the bet carries along,
-        and those that are known. A change that has shown itself is not learned, so that it is not
-        taken for the map or for wobble.
-        arrival: labels that came in time, where the map is of complete labels.
-        """
-        cells = Cells.of([counts])
-        if not len(cells.n):
-            return self
-        seen = Seen.by(self, cells, arrival)
-        log_n = float(np.log(cells.n.sum()))
-        begun = log_n > self.log_best
-        means = np.where(begun[:, None], self.posterior.mean, self.means)
-        level = self._levels(seen, means)
-        likelihood, top = self._likelihood(level, seen)
-        before = np.logaddexp(self.log_r, log_n)
-        old, new = np.exp(self.log_r - before), np.exp(log_n - before)
-        wide = (-1, *[1] * self.known.ndim)
-        carried = self.wobble.carried(self.shares, self.known)
-        started = old.reshape(wide) * carried + new.reshape(wide) * self.known
-        shares = np.maximum(self.wobble.moved(started) * likelihood[1:], CHANCE_MIN)
-        known = self.wobble.moved(self.known)
-        total = shares.reshape(len(shares), -1).sum(axis=1)
-        gain = top[1:] - top[0] + np.log(total) - np.log((known * likelihood[0]).sum())
-        scored = replace(
-            self,
-            means=means,
-            known=known,
-            log_r=before + gain,
-            shares=shares / total.reshape(wide),
-            log_best=np.maximum(self.log_best, log_n) + gain,
-            since_s=np.where(begun, start_s, self.since_s),
-        )
-        if scored.log_m >= learn_below:
-            return scored
-        return scored._learned(seen, level, likelihood[0])  # noqa: SLF001  # its own kind
+        """`observe_all` of one observation."""
+        return observe_all([Observation(self, counts, start_s, learn_below, arrival)])[0]
 
     def taught(self, counts: BinCounts, *, arrival: Arrival = COMPLETE) -> Detector:
         """Learn one whole cohort that is known to be as before; the evidence stays as it is."""
-        cells = Cells.of([counts])
-        if not len(cells.n):
+        if not len(counts.held[0]):
             return self
-        seen = Seen.by(self, cells, arrival)
-        level = self._levels(seen, self.means)
-        likelihood, _ = self._likelihood(level, seen)
-        moved = replace(self, known=self.wobble.moved(self.known))
-        return moved._learned(seen, level, likelihood[0])  # noqa: SLF001  # its own kind
+        asked = [Observation(self, counts, 0, arrival=arrival)]
+        known = self.wobble.moved(self.known)
+        return _Cohorts.of(asked, self.means[None]).learned([replace(self, known=known)], [0])[0]
 
-    def _likelihood(
-        self, level: LevelLikelihood, seen: Seen
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Likelihood (hypotheses, states) over its largest value, and the log of that."""
-        log_likelihood = self.wobble.log_likelihood(level, seen.level_variance)
-        top = log_likelihood.reshape(len(log_likelihood), -1).max(axis=1)
-        scaled = log_likelihood - top.reshape(-1, *[1] * (log_likelihood.ndim - 1))
-        return np.exp(np.maximum(scaled, LOG_FLOOR)), top
 
-    def _levels(self, seen: Seen, means: NDArray[np.float64]) -> LevelLikelihood:
-        """Likelihood of a cohort under "nothing changed", and under each bet."""
-        unmoved = seen.logits(self.posterior.mean[None, :])
-        moved = self.bets.moved(seen.logits(means), seen.x)
-        logits = seen.arrival.observed(np.vstack([unmoved, moved]))
-        return LevelLikelihood.of(logits, seen.cells, self.sigma**2 + seen.level_variance)
+@dataclass(frozen=True, slots=True, eq=False)
+class Observation:
+    """One whole cohort, to be scored by a detector, and learned if log M stays below `learn_below`.
 
-    def _learned(
-        self, seen: Seen, level: LevelLikelihood, likelihood: NDArray[np.float64]
-    ) -> Detector:
-        """Learn a scored cohort: the map and the wobble if nothing changed, the bets' maps before.
+    start_s: of the cohort, epoch seconds; arrival: labels that came in time, where the map is of
+    complete labels.
+    """
+
+    detector: Detector
+    counts: BinCounts
+    start_s: int
+    learn_below: float = np.inf
+    arrival: Arrival = COMPLETE
+
+
+def observe_all(seen: Sequence[Observation]) -> list[Detector]:
+    """The detectors after one more whole cohort each, in the order given.
+
+    R <- (R + n) L / L0 for each bet, L and L0 the cohort's likelihoods under the bet and under
+    "nothing changed", averaged over the states of the wobble: those that the bet carries along, and
+    those that are known. A change that has shown itself is not learned, so that it is not taken for
+    the map or for wobble. A detector's result does not depend, to the bit, on the others.
+    """
+    after = [each.detector for each in seen]
+    for places in _alike(seen):
+        asked = [seen[i] for i in places]
+        for i, new in zip(places, _observed(asked), strict=True):
+            after[i] = new
+    return after
+
+
+def _alike(seen: Sequence[Observation]) -> Iterator[list[int]]:
+    """Places of cohorts with labels whose detectors are alike in form, some at a time."""
+    alike: dict[tuple[int, bool], list[int]] = {}
+    for i, each in enumerate(seen):
+        if len(each.counts.held[0]):
+            form = (each.detector.bets.n_knots, each.detector.has_hidden_level)
+            alike.setdefault(form, []).append(i)
+    for (_, hidden), places in alike.items():
+        at_a_time = 1 if hidden else SERIES_AT_A_TIME
+        yield from (places[at : at + at_a_time] for at in range(0, len(places), at_a_time))
+
+
+def _observed(asked: Sequence[Observation]) -> list[Detector]:
+    """The detectors after one more cohort with labels each; all are alike in form."""
+    held = [each.detector for each in asked]
+    wobble, labels = held[0].wobble, [each.counts.n_labelled for each in asked]
+    log_n = np.log(np.array(labels, dtype=np.float64))[:, None]
+    log_best, log_r = np.array([d.log_best for d in held]), np.array([d.log_r for d in held])
+    begun = log_n > log_best + TIED
+    now = np.array([d.posterior.mean for d in held])[:, None, :]
+    means = np.where(begun[:, :, None], now, np.array([d.means for d in held]))
+    cohorts = _Cohorts.of(asked, means)
+    before = np.logaddexp(log_r, log_n)
+    known = np.array([d.known for d in held])
+    wide = (*before.shape, *[1] * (known.ndim - 1))
+    old, new = np.exp(log_r - before).reshape(wide), np.exp(log_n - before).reshape(wide)
+    carried = wobble.carried(np.array([d.shares for d in held]), known[:, None])
+    started = wobble.moved(old * carried + new * known[:, None])
+    known = wobble.moved(known)
+    shares = np.maximum(started * cohorts.likelihood[:, 1:], CHANCE_MIN)
+    total = _over_states(shares, 2)
+    unchanged = _over_states(known * cohorts.likelihood[:, 0], 1)[:, None]
+    gain = cohorts.top[:, 1:] - cohorts.top[:, :1] + np.log(total) - np.log(unchanged)
+    shares /= total.reshape(wide)
+    log_r, log_best = before + gain, np.maximum(log_best, log_n) + gain
+    after = [
+        replace(
+            each.detector,
+            means=means[at].copy(),
+            known=known[at].copy(),
+            log_r=log_r[at].copy(),
+            shares=shares[at].copy(),
+            log_best=log_best[at].copy(),
+            since_s=np.where(begun[at], each.start_s, each.detector.since_s),
+        )
+        for at, each in enumerate(asked)
+    ]
+    calm = [at for at, each in enumerate(asked) if after[at].log_m < each.learn_below]
+    for at, learned in zip(calm, cohorts.learned([after[at] for at in calm], calm), strict=True):
+        after[at] = learned
+    return after
+
+
+def _over_states(chances: NDArray[np.float64], leading: int) -> NDArray[np.float64]:
+    """Sums over the states: all axes but the leading ones."""
+    return np.asarray(chances.reshape(*chances.shape[:leading], -1).sum(axis=-1))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Cohorts:
+    """Cohorts of several series, scored under "nothing changed" and under each bet.
+
+    likelihood: by state of the wobble, over its largest value, (series, 1 + bets, states); top:
+    the log of that value. pulls: of the outcomes on each bet's coefficients, (series, bets, d).
+    """
+
+    seen: Seen
+    pulls: NDArray[np.float64]
+    likelihood: NDArray[np.float64]
+    top: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, asked: Sequence[Observation], means: NDArray[np.float64]) -> Self:
+        """Under maps with mean coefficients (series, bets, d) before each bet's change."""
+        held = [each.detector for each in asked]
+        maps, knots = [d.posterior for d in held], np.array([d.knots for d in held])
+        arrivals = [each.arrival for each in asked]
+        seen = Seen.by(knots, maps, [each.counts for each in asked], arrivals)
+        unmoved = np.array([each.mean for each in maps])[:, None, :]
+        sigma = np.array([d.sigma for d in held])
+        hypotheses = np.concatenate([unmoved, means], axis=1)
+        level, pulls = seen.levels(hypotheses, held[0].bets, sigma)
+        likelihood = held[0].wobble.log_likelihood(level, seen.level_variance)
+        top = likelihood.reshape(*hypotheses.shape[:2], -1).max(axis=-1)
+        likelihood -= top.reshape(*top.shape, *[1] * (likelihood.ndim - 2))
+        np.maximum(likelihood, LOG_FLOOR, out=likelihood)
+        return cls(seen, pulls, np.exp(likelihood, out=likelihood), top)
+
+    def learned(self, detectors: Sequence[Detector], places: Sequence[int]) -> list[Detector]:
+        """Learn scored cohorts: map and wobble if nothing changed, the bets' maps before.
 
         What a bet has learned since its change began keeps the map that learns the change from
         pulling the bet along. Its mean takes one Newton step with the posterior's own curvature,
-        from the cohort's most likely shock.
+        from the cohort's most likely shock. places: those of the detectors among the cohorts.
         """
-        offset = seen.offset(self.posterior)
-        fitted = posterior_of(seen.cells, seen.x, self.posterior, self.sigma, offset)
-        residual = seen.cells.positive - seen.cells.n * level.p[1:]
-        slope = (residual @ seen.x) * self.bets.slopes[:, None]
-        means = self.means + np.linalg.solve(fitted.precision, slope.T).T
-        known, waiting = self.wobble.learned(self.known, self.waiting, likelihood)
-        return replace(self, posterior=fitted, means=means, known=known, waiting=waiting)
+        if not detectors:
+            return []
+        pairs = list(zip(places, detectors, strict=True))
+        fitted = posteriors_of([self.seen.problem(at, d.posterior, d.sigma) for at, d in pairs])
+        covariance = np.linalg.inv(np.array([each.precision for each in fitted]))
+        slope = self.pulls[places] * detectors[0].bets.slopes[:, None]
+        steps = np.matmul(slope, covariance)
+        after = []
+        for (at, d), posterior, step in zip(pairs, fitted, steps, strict=True):
+            unchanged = self.likelihood[at, 0].copy()
+            known, waiting = d.wobble.learned(d.known, d.waiting, unchanged)
+            means = d.means + step
+            new = replace(d, posterior=posterior, means=means, known=known, waiting=waiting)
+            after.append(new)
+        return after
 
 
 def _level(posterior: Gaussian, knots: NDArray[np.float64], counts: BinCounts) -> LevelLikelihood:
@@ -265,44 +296,3 @@ def _level(posterior: Gaussian, knots: NDArray[np.float64], counts: BinCounts) -
     cells = Cells.of([counts])
     logits = (features(cells.logit, knots) @ posterior.mean)[None, :]
     return LevelLikelihood.of(logits, cells, 1.0)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Seen:
-    """A cohort as a detector sees it before it is learned.
-
-    x: features (cells, d); level_variance: variance of the fitted level, common to the cohort, to
-    be integrated with the shock; shrinkage: what the rest of the map's error does to each logit
-    (the moderated output of MacKay 1992, "The evidence framework applied to classification
-    networks"). arrival: what the label horizon does to the logits after a bet has moved them; its
-    error is common to the cohort too.
-    """
-
-    cells: Cells
-    x: NDArray[np.float64]
-    level_variance: float
-    shrinkage: NDArray[np.float64]
-    arrival: Arrival
-
-    @classmethod
-    def by(cls, detector: Detector, cells: Cells, arrival: Arrival) -> Self:
-        """What a detector predicts of a cohort's cells."""
-        x = features(cells.logit, detector.knots)
-        covariance = np.linalg.inv(detector.posterior.precision)
-        p = sigmoid(x @ detector.posterior.mean)
-        weight = cells.n * (p * (1 - p) + WEIGHT_MIN)
-        centre = weight @ x / weight.sum()
-        rest = np.einsum("ij,jk,ik->i", x - centre, covariance, x - centre)
-        level_variance = float(centre @ covariance @ centre) + arrival.se**2
-        return cls(cells, x, level_variance, 1 / np.sqrt(1 + np.pi / 8 * rest), arrival)
-
-    def offset(self, posterior: Gaussian) -> NDArray[np.float64] | None:
-        """What the horizon adds to each cell's logit at the posterior's mean map, to learn with."""
-        if self.arrival.is_complete:
-            return None
-        z = self.x @ posterior.mean
-        return self.arrival.observed(z) - z
-
-    def logits(self, means: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Predicted logits (maps, cells) of maps with mean coefficients (maps, d)."""
-        return (means @ self.x.T) * self.shrinkage

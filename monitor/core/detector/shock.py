@@ -16,6 +16,8 @@ from monitor.core.detector.calibration_map import Cells, Gaussian, Problem, feat
 from monitor.core.detector.newton import SIGMA_MIN
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
 SIGMAS: NDArray[np.float64] = np.array([0.0, *np.geomspace(0.0125, 1.0, 12)])
@@ -26,9 +28,8 @@ PRIOR: NDArray[np.float64] = np.diff(np.log(_EDGES + SIGMA_SCALE))
 """Chance of each sigma before any cohort, of density 1 / (sigma + SIGMA_SCALE): any order of
 magnitude is as likely as another, so a fleet of quiet and of wild series loses little on either."""
 PRIOR /= PRIOR.sum()
-NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(7)
-LOG_WEIGHTS = np.log(_WEIGHTS) - 0.5 * np.log(2 * np.pi)
-_NODE_WEIGHTS = (LOG_WEIGHTS + 0.5 * NODES**2)[:, None, None]
+_NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(7)
+_NODE_WEIGHTS = np.log(_WEIGHTS) - 0.5 * np.log(2 * np.pi) + 0.5 * _NODES**2
 MODE_STEPS = 2
 QUARTIC_STEPS = 3
 STRIDE = 1.0
@@ -52,14 +53,13 @@ def sigma_chances(
 class LevelLikelihood:
     """Log likelihood of a cohort as a function of a common shift u of all its logits.
 
-    By hypothesis, arrays of shape (hypotheses,): the quartic about `at` whose derivatives are
-    cumulants of the number of positives, value + slope d - c2 d^2/2 - c3 d^3/6 - c4 d^4/24 with
-    d = u - at, up to the binomial coefficients. What it leaves out costs the integrals less than
-    .001 nats from 100 labels on; cohorts of 5 to 20 labels under a shock of 1 logit, up to .03.
-    p: chance of a positive at `at`, shape (hypotheses, cells).
+    By hypothesis, arrays of shape (hypotheses,), or (cohorts, hypotheses) of several cohorts: the
+    quartic about `at` whose derivatives are cumulants of the number of positives, value + slope d
+    - c2 d^2/2 - c3 d^3/6 - c4 d^4/24 with d = u - at, up to the binomial coefficients. What it
+    leaves out costs the integrals less than .001 nats from 100 labels on; cohorts of 5 to 20 labels
+    under a shock of 1 logit, up to .03.
     """
 
-    p: NDArray[np.float64]
     at: NDArray[np.float64]
     value: NDArray[np.float64]
     slope: NDArray[np.float64]
@@ -70,83 +70,124 @@ class LevelLikelihood:
     @classmethod
     def of(cls, logits: NDArray[np.float64], cells: Cells, variance: float) -> LevelLikelihood:
         """Expansion of logits (hypotheses, cells) near the mode under a shock of this variance."""
-        logits = np.minimum(np.maximum(logits, -LOGIT_MAX), LOGIT_MAX)
-        n, positive = cells.n, cells.positive
-        positives, precision = positive.sum(), 1 / max(variance, VARIANCE_MIN)
-        at = np.zeros(len(logits))
-        # In place where it can be: a fleet spends much of its time here.
-        for _ in range(MODE_STEPS):
-            p = logits + at[:, None]
-            p *= 0.5
-            np.tanh(p, out=p)
-            p *= 0.5
-            p += 0.5
-            expected = p @ n
-            p *= p
-            curve = expected - p @ n + precision
-            at = at + _stride((positives - expected - precision * at) / curve)
-        moved = logits + at[:, None]
-        tail = np.abs(moved)
-        np.negative(tail, out=tail)
-        np.exp(tail, out=tail)
-        softplus = np.maximum(moved, 0)
-        softplus += np.log1p(tail)
-        value = moved @ positive - softplus @ n
-        p = np.where(moved > 0, 1, tail)
-        tail += 1
-        p /= tail
-        v = 1 - p
-        v *= p
-        v_n = v @ n
-        twice = 2 * v
-        six = 6 * v
-        six *= v
-        twice *= p
-        skew, peak = (v - twice) @ n, (v - six) @ n
-        return cls(p, at, value, positives - p @ n, v_n, skew, peak)
+        return expanded(logits, cells, variance)[0]
+
+    @classmethod
+    def beside(cls, cohorts: Sequence[LevelLikelihood]) -> LevelLikelihood:
+        """Those of several cohorts, of as many hypotheses each."""
+        return cls(
+            at=np.array([each.at for each in cohorts]),
+            value=np.array([each.value for each in cohorts]),
+            slope=np.array([each.slope for each in cohorts]),
+            c2=np.array([each.c2 for each in cohorts]),
+            c3=np.array([each.c3 for each in cohorts]),
+            c4=np.array([each.c4 for each in cohorts]),
+        )
 
     def log_marginal(self, variance: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Log of the integral over u ~ N(0, variance), for variances (v,): (hypotheses, v).
+        """Log of the integral over u ~ N(0, variance): (..., hypotheses, v) for variances (..., v).
 
         Adaptive Gauss-Hermite quadrature with 7 nodes about each integrand's mode (Liu and Pierce
-        1994): fixed nodes miss a peak narrower than their spacing.
+        1994): fixed nodes miss a peak narrower than their spacing. The dots are the cohorts, if
+        there are several.
         """
-        precision = 1 / np.maximum(variance, VARIANCE_MIN)
-        at, slope, c2 = self.at[:, None], self.slope[:, None], self.c2[:, None]
-        c3, c4 = self.c3[:, None], self.c4[:, None]
-        d = np.zeros((len(at), len(precision)))
-        for _ in range(QUARTIC_STEPS):
-            curve = np.maximum(c2 + d * (c3 + d * (c4 / 2)), c2 / 2) + precision
-            pull = slope - d * (c2 + d * (c3 / 2 + d * (c4 / 6))) - precision * (at + d)
-            d = d + _stride(pull / curve)
-        spread = 1 / np.sqrt(np.maximum(c2 + d * (c3 + d * (c4 / 2)), c2 / 2) + precision)
-        node = spread * NODES[:, None, None]
+        # Variances first, hypotheses last: NumPy is fast along long rows.
+        precision = 1 / np.maximum(variance.T, VARIANCE_MIN)[..., None]
+        d, curve = self._modes(precision)
+        node = _NODES.reshape(-1, *[1] * d.ndim) * (1 / np.sqrt(curve))
         node += d
-        terms = node * (c4 / 24)
-        for order in (c3 / 6, c2 / 2):
+        terms = node * (self.c4 / 24)
+        for order in (self.c3 / 6, self.c2 / 2):
             terms += order
             terms *= node
-        np.subtract(slope, terms, out=terms)
+        np.subtract(self.slope, terms, out=terms)
         terms *= node
-        density = at + node
-        density *= density
-        density *= precision
-        np.subtract(np.log(precision), density, out=density)
-        density *= 0.5
-        terms += density
-        terms += _NODE_WEIGHTS
+        node += self.at
+        node *= node
+        node *= -0.5 * precision
+        terms += node
+        terms += _NODE_WEIGHTS.reshape(-1, *[1] * d.ndim)
         top = terms.max(axis=0)
         terms -= top
         np.exp(terms, out=terms)
-        total = np.log(terms.sum(axis=0)) + np.log(spread)
-        return np.asarray(self.value[:, None] + top + total)
+        total = np.log(terms.sum(axis=0))
+        total += 0.5 * (np.log(precision) - np.log(curve)) + top + self.value
+        return np.ascontiguousarray(total.transpose(*range(1, total.ndim), 0))
+
+    def _modes(
+        self, precision: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Modes off `at` under shocks of these precisions, (v, ..., hypotheses), and the curves."""
+        slope, flat = self.slope - precision * self.at, self.c2 + precision
+        c3_half, c4_sixth = self.c3 / 2, self.c4 / 6
+        d = _stride(slope / flat)
+        for _ in range(QUARTIC_STEPS - 1):
+            pull = d * c4_sixth
+            pull += c3_half
+            pull *= d
+            pull += flat
+            pull *= d
+            np.subtract(slope, pull, out=pull)
+            pull /= self._curve(d, precision)
+            d += _stride(pull)
+        return d, self._curve(d, precision)
+
+    def _curve(self, d: NDArray[np.float64], precision: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Curvature at d off `at`; where the quartic leaves the likelihood, half its own."""
+        curve = d * (self.c4 / 2)
+        curve += self.c3
+        curve *= d
+        curve += self.c2
+        np.maximum(curve, self.c2 / 2, out=curve)
+        curve += precision
+        return curve
 
     def at_levels(self, levels: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Log likelihood at shifts (levels,): (hypotheses, levels)."""
-        d = levels - self.at[:, None]
-        c3, c4 = self.c3[:, None], self.c4[:, None]
-        rest = d * (self.c2[:, None] / 2 + d * (c3 / 6 + d * (c4 / 24)))
-        return np.asarray(self.value[:, None] + d * (self.slope[:, None] - rest))
+        """Log likelihood at shifts (levels,): (..., hypotheses, levels)."""
+        d = levels - self.at[..., None]
+        c3, c4 = self.c3[..., None], self.c4[..., None]
+        rest = d * (self.c2[..., None] / 2 + d * (c3 / 6 + d * (c4 / 24)))
+        return np.asarray(self.value[..., None] + d * (self.slope[..., None] - rest))
+
+
+def expanded(
+    logits: NDArray[np.float64], cells: Cells, variance: float
+) -> tuple[LevelLikelihood, NDArray[np.float64]]:
+    """As `LevelLikelihood.of`, and the cells' chances at the point of expansion, as the logits.
+
+    exp is asked for once a cell: a shift of a hypothesis multiplies the odds of all its cells. A
+    fleet spends much of its time here, so all is done in place, a cohort at a time in the cache.
+    """
+    logits = np.minimum(np.maximum(logits, -LOGIT_MAX), LOGIT_MAX)
+    n, positive = cells.n, cells.positive
+    positives, precision = positive.sum(), 1 / max(variance, VARIANCE_MIN)
+    odds_against = np.exp(-logits)
+    at, p = np.zeros(len(logits)), np.empty_like(logits)
+    for _ in range(MODE_STEPS):
+        np.multiply(odds_against, np.exp(-at)[:, None], out=p)
+        p += 1
+        np.reciprocal(p, out=p)
+        expected = p @ n
+        p *= p
+        curve = expected - p @ n + precision
+        at += _stride((positives - expected - precision * at) / curve)
+    odds_against *= np.exp(-at)[:, None]
+    logits += at[:, None]
+    np.add(odds_against, 1, out=p)
+    np.reciprocal(p, out=p)
+    q = odds_against
+    q *= p
+    scratch = np.maximum(p, q)
+    np.log(scratch, out=scratch)
+    value = logits @ positive + scratch @ n
+    value -= np.maximum(logits, 0, out=logits) @ n
+    q *= p
+    c2 = q @ n
+    np.multiply(q, p, out=scratch)
+    c3 = c2 - 2 * (scratch @ n)
+    q *= q
+    c4 = c2 - 6 * (q @ n)
+    return LevelLikelihood(at, value, positives - p @ n, c2, c3, c4), p
 
 
 def _stride(step: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -52,10 +52,12 @@ class Wobble(Protocol):
     def moved(self, chances: NDArray[np.float64]) -> NDArray[np.float64]:
         """Chances of the states one cohort later; shape as given."""
 
-    def log_likelihood(self, level: LevelLikelihood, variance: float) -> NDArray[np.float64]:
-        """Log likelihood of a cohort, (hypotheses, states), or to be broadcast to that.
+    def log_likelihood(
+        self, level: LevelLikelihood, variance: float | NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Log likelihood of cohorts, (..., hypotheses, states), or to be broadcast to that.
 
-        variance: of the map's fitted level, common to the cohort.
+        variance: of the map's fitted level, common to a cohort; one a cohort, (...).
         """
 
     def carried(
@@ -82,9 +84,11 @@ class IidShock:
         """A size stays as it is."""
         return chances
 
-    def log_likelihood(self, level: LevelLikelihood, variance: float) -> NDArray[np.float64]:
+    def log_likelihood(
+        self, level: LevelLikelihood, variance: float | NDArray[np.float64]
+    ) -> NDArray[np.float64]:
         """The shock and the map's fitted level integrated out."""
-        return level.log_marginal(SIGMAS**2 + variance)
+        return level.log_marginal(SIGMAS**2 + np.asarray(variance)[..., None])
 
     def carried(
         self, shares: NDArray[np.float64], known: NDArray[np.float64]
@@ -129,10 +133,12 @@ class HiddenLevel:
         later = np.matmul(rows, self.steps)
         return np.moveaxis(later.reshape(len(self.steps), *chances.shape[:-2], -1), 0, -2)
 
-    def log_likelihood(self, level: LevelLikelihood, variance: float) -> NDArray[np.float64]:
+    def log_likelihood(
+        self, level: LevelLikelihood, variance: float | NDArray[np.float64]
+    ) -> NDArray[np.float64]:
         """At each level; the map's own level error lives in the level and is not added again."""
         del variance
-        return level.at_levels(LEVELS)[:, None, :]
+        return level.at_levels(LEVELS)[..., None, :]
 
     def carried(
         self, shares: NDArray[np.float64], known: NDArray[np.float64]

@@ -8,14 +8,14 @@ said in `sequential.py`; it is an average over a prior. Must never: judge; `eval
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import log
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from monitor.core.detector.autocorrelation import find_memory
-from monitor.core.detector.sequential import Detector
+from monitor.core.detector.sequential import Detector, Observation, observe_all
 from monitor.core.detector.shift import baseline_error
 from monitor.core.judging.alarms import alarmed, asked_opinions, recovered, rested
 from monitor.core.judging.evidence import scaled
@@ -38,32 +38,9 @@ from monitor.core.policies import FirstLabels, NamedPeriod, Policy, WobbleRule
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from monitor.core.bins import BinCounts
     from monitor.core.claims import Series
-    from monitor.core.detector.arrival import Arrival
 
 BINS_SHOWN = 15
-
-
-@dataclass(frozen=True, slots=True)
-class Observation:
-    """What one detector is to see; as `Detector.observe` takes it."""
-
-    detector: Detector
-    counts: BinCounts
-    start_s: int
-    learn_below: float
-    arrival: Arrival
-
-
-def observe_all(seen: Sequence[Observation]) -> list[Detector]:
-    """Every detector after what it saw."""
-    return [
-        each.detector.observe(
-            each.counts, each.start_s, learn_below=each.learn_below, arrival=each.arrival
-        )
-        for each in seen
-    ]
 
 
 def begin(series: Series, policy: Policy, baseline: Baseline | None = None) -> SeriesState:

@@ -2,14 +2,19 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from monitor.core.bins import BinCounts
+from monitor.core.detector.arrival import COMPLETE, Arrival
+from monitor.core.detector.bets import Bets
 from monitor.core.detector.calibration_map import Cells, features
-from monitor.core.detector.sequential import Bets, Detector
+from monitor.core.detector.sequential import Detector, Observation, observe_all
 from monitor.core.measures.logistic import logit
 from tests.core.streams import counts, honest
 
@@ -270,3 +275,68 @@ def test_a_cohort_is_observed_in_milliseconds() -> None:
         took.append(time.perf_counter() - begun)
 
     assert np.median(took) < 0.02
+
+
+KINDS = ("ordinary", "few labels", "no labels", "one class", "scores of 0 and 1", "narrow")
+
+
+def cohort_of(kind: str, rng: np.random.Generator) -> BinCounts:
+    match kind:
+        case "few labels":
+            return counts(rng, int(rng.integers(1, 6)))
+        case "no labels":
+            return BinCounts.empty()
+        case "one class":
+            return tied(90, 90, 0.9) + tied(20, 20, 0.4)
+        case "scores of 0 and 1":
+            return tied(30, 0, 1.0) + tied(300, 299, 0.0)
+        case "narrow":
+            return counts(rng, 60, spread=0.05)
+        case _:
+            return counts(rng, int(rng.integers(50, 300)), lambda z: z + 0.5, wobble=0.3)
+
+
+@cache
+def on_the_way(kind: str, *, hidden_level: bool) -> Detector:
+    """A detector after two cohorts, on a baseline of this kind."""
+    rng = np.random.default_rng(KINDS.index(kind))
+    baseline = [cohort_of(kind, rng) for _ in range(3)]
+    detector = Detector.from_baseline(baseline, hidden_level=hidden_level)
+    for day in range(2):
+        detector = detector.observe(counts(rng, 80), day)
+    return detector
+
+
+# Drawn by name, and made in the test: the arrays would be a long story where it fails.
+ASKED = st.tuples(
+    st.sampled_from(KINDS),
+    st.sampled_from([False, False, False, True]),
+    st.sampled_from(KINDS),
+    st.integers(0, 2**32 - 1),
+    st.sampled_from([np.inf, 5.0, -np.inf]),
+    st.sampled_from([COMPLETE, Arrival(0.8, 0.6, se=0.05), Arrival(0.7, unlabelled_negative=True)]),
+)
+
+
+def observation(drawn: tuple[str, bool, str, int, float, Arrival]) -> Observation:
+    baseline, hidden_level, kind, seed, learn_below, arrival = drawn
+    detector = on_the_way(baseline, hidden_level=hidden_level)
+    cohort = cohort_of(kind, np.random.default_rng(seed))
+    return Observation(detector, cohort, seed % 9, learn_below, arrival)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(ASKED, max_size=20), st.integers(0, 2**32 - 1))
+def test_a_detector_does_not_hang_on_what_is_observed_beside_it(
+    drawn: list[tuple[str, bool, str, int, float, Arrival]], seed: int
+) -> None:
+    asked = [observation(each) for each in drawn]
+    alone = [observe_all([each])[0] for each in asked]
+    order = np.random.default_rng(seed).permutation(len(asked)).tolist()
+    for i, found in zip(order, observe_all([asked[i] for i in order]), strict=True):
+        for name in ("log_r", "log_best", "since_s", "means", "shares", "known"):
+            assert np.array_equal(getattr(found, name), getattr(alone[i], name)), name
+        assert np.array_equal(found.posterior.mean, alone[i].posterior.mean)
+        assert np.array_equal(found.posterior.precision, alone[i].posterior.precision)
+        waited = zip(found.waiting, alone[i].waiting, strict=True)
+        assert all(np.array_equal(one, other) for one, other in waited)
