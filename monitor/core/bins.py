@@ -11,7 +11,6 @@ stored by index.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cache
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -189,21 +188,3 @@ class BinCounts:
         """Mean score of the labelled rows of each micro-bin; NaN where there are none."""
         with np.errstate(invalid="ignore", divide="ignore"):
             return self.score_sum / (self.labelled * float(FIXED_POINT))
-
-    def equal_width(self, bins: int) -> NDArray[np.int64]:
-        """Exact merge to `bins` right-closed equal-width bins: int64 of shape (bins, N_SUMS).
-
-        Raises ValueError unless `bins` divides 60.
-        """
-        if bins < 1 or 60 % bins:
-            msg = f"{bins} equal-width bins cannot be merged from micro-bins; use a divisor of 60"
-            raise ValueError(msg)
-        return np.add.reduceat(self.sums, _first_of(bins), axis=0)
-
-
-@cache
-def _first_of(bins: int) -> list[int]:
-    """First micro-bin of each equal-width bin; every one holds some, since EDGES has its edge."""
-    upper = np.array([k * (60 // bins) / 60 for k in range(1, bins + 1)])
-    owner = np.searchsorted(upper, EDGES, side="left")
-    return [int(first) for first in np.searchsorted(owner, np.arange(bins))]

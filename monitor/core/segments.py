@@ -7,7 +7,7 @@ lies and whatever lies beside it. Must never: pad a segment, or add across two.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import numpy as np
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
+
+Number = TypeVar("Number", np.float64, np.int64)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,18 +39,16 @@ class Segments:
     def __len__(self) -> int:
         return len(self.sizes)
 
-    def sums(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    def sums(self, values: NDArray[Number]) -> NDArray[Number]:
         """Sum of each segment, (..., segments); 0 of an empty one."""
-        return self.reduced(np.add, values, 0.0)
+        return self.reduced(np.add, values, 0)
 
-    def reduced(
-        self, by: np.ufunc, values: NDArray[np.float64], of_none: float
-    ) -> NDArray[np.float64]:
+    def reduced(self, by: np.ufunc, values: NDArray[Number], of_none: float) -> NDArray[Number]:
         """Each segment reduced by a ufunc, (..., segments); `of_none` for an empty one."""
         if self.held and len(self):
             return np.asarray(by.reduceat(values, self.first, axis=-1))
         # reduceat cannot say "nothing": it gives an empty segment its neighbour's value.
-        found = np.full((*values.shape[:-1], len(self)), of_none)
+        found = np.full((*values.shape[:-1], len(self)), of_none, dtype=values.dtype)
         held = self.sizes > 0
         if held.any():
             found[..., held] = by.reduceat(values, self.first[held], axis=-1)
@@ -66,3 +66,23 @@ class Segments:
         """The values (..., values) of each segment, (..., its size): views."""
         ends = (self.first + self.sizes).tolist()
         return [values[..., a:b] for a, b in zip(self.first.tolist(), ends, strict=True)]
+
+    def below(self, n: NDArray[Number]) -> NDArray[Number]:
+        """Sum of what stands before each place in its segment, (values,).
+
+        n: multiples of 1/2, of less than 2**52 in all, so that every sum is exact.
+        """
+        before = n.cumsum() - n
+        if len(self) <= 1:
+            return before
+        held = self.sizes > 0
+        return np.asarray(before - np.repeat(before[self.first[held]], self.sizes[held]))
+
+    def cumulated(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Sum of what stands up to each place in its segment, that one included, (values,)."""
+        longest = int(self.sizes.max(initial=0))
+        rows = np.zeros((len(self), longest))
+        # Zeros behind a segment come after all that is asked of it.
+        inside = np.arange(longest) < self.sizes[:, None]
+        rows[inside] = values
+        return rows.cumsum(axis=1)[inside]

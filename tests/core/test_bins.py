@@ -14,14 +14,11 @@ from monitor.core.bins import (
     EDGES_VERSION,
     FIXED_POINT,
     N_BINS,
-    N_SUMS,
     SUMS,
     BinCounts,
     bin_index,
     row_sums,
 )
-
-DIVISORS = (1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30, 60)
 
 scores = st.one_of(
     st.floats(0, 1),
@@ -62,32 +59,6 @@ def test_edges_rise_from_the_clip_to_one() -> None:
     assert (np.diff(EDGES) > 0).all()
     assert EDGES[0] == pytest.approx(1e-6)
     assert EDGES[-1] == 1
-
-
-@pytest.mark.parametrize("bins", DIVISORS)
-def test_equal_width_bins_are_right_closed_with_zero_in_the_first(bins: int) -> None:
-    edges = np.array([0.0] + [k / bins for k in range(1, bins + 1)])
-    for owner, score in zip([0, *range(bins)], edges, strict=True):
-        merged = BinCounts.from_rows(np.array([score]), np.array([True])).equal_width(bins)
-        assert np.flatnonzero(merged[:, 0]).tolist() == [owner], score
-        if score < 1:
-            above = np.array([np.nextafter(score, 1)])
-            merged = BinCounts.from_rows(above, np.array([True])).equal_width(bins)
-            assert np.flatnonzero(merged[:, 0]).tolist() == [owner if score == 0 else owner + 1]
-
-
-@pytest.mark.parametrize(
-    ("score", "owner"), [(0.1, 0), (0.2, 1), (0.3, 2), (0.6, 5), (0.7, 6), (0.9, 8), (1.0, 9)]
-)
-def test_decimals_that_floating_division_puts_in_the_wrong_tenth(score: float, owner: int) -> None:
-    merged = BinCounts.from_rows(np.array([score]), np.array([False])).equal_width(10)
-    assert np.flatnonzero(merged[:, 0]).tolist() == [owner]
-
-
-@pytest.mark.parametrize("bins", [-1, 0, 7, 8, 16, 25, 61, 120])
-def test_other_numbers_of_bins_are_refused(bins: int) -> None:
-    with pytest.raises(ValueError, match="divisor of 60"):
-        BinCounts.empty().equal_width(bins)
 
 
 def test_sums_of_one_row_of_each_kind() -> None:
@@ -139,13 +110,6 @@ def test_splitting_and_shuffling_change_nothing(
     shuffled = list(some)
     random.shuffle(shuffled)  # type: ignore[attr-defined]  # hypothesis hides its Random's type
     assert counted(shuffled) == whole
-
-
-@given(counts, st.sampled_from(DIVISORS))
-def test_equal_width_bins_lose_no_row(some: BinCounts, bins: int) -> None:
-    merged = some.equal_width(bins)
-    assert merged.shape == (bins, N_SUMS)
-    assert (merged.sum(axis=0) == some.sums.sum(axis=0)).all()
 
 
 @given(counts, counts)

@@ -14,7 +14,7 @@ from monitor.core.measures.auroc import auroc_interval
 from monitor.core.measures.debiased_ece import debiased_ece
 from monitor.core.measures.ece_interval import rms_calibration_error
 from monitor.core.measures.equal_mass_ece import equal_mass
-from monitor.core.measures.metrics import metrics
+from monitor.core.measures.metrics import metrics, reliability_bins
 from monitor.core.measures.smooth_ece import smooth_ece
 from monitor.core.measures.usefulness import Use, usefulness
 from tests.core.test_oracles import CASES, DATA, oracle, raw_auroc, rows, span_counts, span_rows
@@ -120,7 +120,7 @@ def test_scikit_learn_agrees_on_any_rows(seed: int) -> None:
     counts = BinCounts.from_rows(score, outcome)
     found = metrics(counts)
     rate, mean = sk_calibration.calibration_curve(outcome, score, n_bins=20)
-    held = counts.equal_width(20)[:, 1]
+    held = np.array([each.n for each in reliability_bins(counts, 20)])
     share = held[held > 0] / 2000
     assert found.ece_20 == pytest.approx(float(share @ np.abs(rate - mean)), abs=1e-9)
     assert found.brier == pytest.approx(sk_metrics.brier_score_loss(outcome, score), abs=1e-9)

@@ -13,7 +13,7 @@ measures the coverage.
 
 from __future__ import annotations
 
-import math
+from bisect import bisect_right
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING
@@ -21,10 +21,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from monitor.core.bins import FIXED_POINT
+from monitor.core.measures.held import Held
 from monitor.core.measures.wilson import wilson_of
-from monitor.core.runs import run_starts
+from monitor.core.segments import Segments
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from monitor.core.bins import BinCounts
@@ -41,7 +44,7 @@ Z_ONE_CHANGE = 2.97
 (400,000 draws; fewer bins have a smaller one)."""
 NULL_SHARE = np.sqrt(2 / np.pi)
 """Mean of |normal(0, 1)|."""
-_U = np.linspace(0.0, 8.0, 2049)
+U_STEP, LAST = 1 / 256, 2048
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,56 +81,94 @@ def debiased_ece(counts: BinCounts) -> DebiasedEce:
     """
     if not counts.n_labelled:
         return DebiasedEce(float("nan"), float("nan"), float("nan"))
-    bins = mass_bins(counts)
-    found = debiased_size(bins, float(np.linalg.norm(bins.share * bins.se)))
-    return replace(found, high=min(1.0, max(found.high, _largest_gap(counts))))
+    return debiased_of([counts], *mass_bins_of(Held.in_all([counts])))[0]
+
+
+def debiased_of(counts: Sequence[BinCounts], bins: MassBins, of: Segments) -> list[DebiasedEce]:
+    """As `debiased_ece`, of series that all have labels; bins: theirs, one after the other."""
+    error = bins.share * bins.se
+    found = debiased_sizes(bins, of, np.sqrt(of.sums(error * error)))
+    return [
+        replace(size, high=min(1.0, max(size.high, _largest_gap(each))))
+        for each, size in zip(counts, found, strict=True)
+    ]
 
 
 def debiased_size(bins: MassBins, error: float) -> DebiasedEce:
     """Estimate and interval of the sum of w_b |mu_b|; error: standard error of the overall gap."""
-    low = _lower(bins)
-    spread = float(bins.share @ bins.se)
-    observed = float(bins.share @ np.abs(bins.gap))
-    overall = math.sqrt(max(0.0, float(bins.share @ bins.gap) ** 2 - error**2))
-    value = max(low, overall, _matching(observed, spread, 0.0))
+    return debiased_sizes(bins, Segments.of([len(bins.share)]), np.array([error]))[0]
+
+
+def debiased_sizes(bins: MassBins, of: Segments, error: NDArray[np.float64]) -> list[DebiasedEce]:
+    """As `debiased_size`, of series whose bins lie one after the other; error: (series,)."""
+    noise, moved = bins.share * bins.se_honest, bins.share * bins.gap
+    spread, gap = of.sums(bins.share * bins.se), of.sums(moved)
+    observed = of.sums(np.abs(moved))
+    low = _lower(noise, moved, observed, of)
+    overall = np.sqrt(np.maximum(0.0, gap * gap - error * error))
+    in_all = (low, np.maximum(low, overall), observed, spread, error)
+    return [_sized(*each) for each in zip(*(each.tolist() for each in in_all), strict=True)]
+
+
+def _sized(low: float, least: float, observed: float, spread: float, error: float) -> DebiasedEce:
+    """least: a bound that the estimate must not lie below."""
+    value = max(least, _matching(observed, spread, 0.0))
     return DebiasedEce(value, low, max(value, _matching(observed, spread, Z_UPPER * error)))
 
 
 def mass_bins(counts: BinCounts) -> MassBins:
     """Labelled micro-bins merged to equal mass; tied scores stay together, empty bins vanish."""
-    _, sums = counts.held
-    total = sums[:, 1].sum()
-    bins = min(max(int(total) // MIN_BIN_LABELS, 1), MAX_BINS)
+    return mass_bins_of(Held.in_all([counts]))[0]
+
+
+def mass_bins_of(held: Held) -> tuple[MassBins, Segments]:
+    """As `mass_bins`, of series that all have labels, one after the other, and where they lie."""
+    labels = held.sums[:, 1]
+    total = held.of.sums(labels)
+    bins = np.minimum(np.maximum(total // MIN_BIN_LABELS, 1), MAX_BINS)
     # A micro-bin goes where its middle row lies: integers, so the same on every machine.
-    middle = 2 * np.cumsum(sums[:, 1]) - sums[:, 1]
-    merged = np.add.reduceat(sums, run_starts(middle * bins // (2 * total)), axis=0)
-    n, positive = merged[:, 1].astype(np.float64), merged[:, 2]
-    promised = np.minimum(np.maximum(merged[:, 3] / (n * FIXED_POINT), 0.0), 1.0)
+    middle = 2 * held.of.below(labels) + labels
+    owner = middle * held.of.beside(bins) // (2 * held.of.beside(total))
+    merged = held.merged(owner, MAX_BINS)
+    of, positive, score = merged.of, merged.sums[:, 2], merged.sums[:, 3]
+    n = merged.sums[:, 1].astype(np.float64)
+    promised = np.minimum(np.maximum(score / (n * FIXED_POINT), 0.0), 1.0)
     seen = (positive + PRIOR_ROWS * promised) / (n + PRIOR_ROWS)
     variance, honest = seen * (1 - seen) / n, promised * (1 - promised) / n
-    return MassBins(
-        share=n / n.sum(),
+    found = MassBins(
+        share=n / of.beside(total),
         gap=positive / n - promised,
         se=np.sqrt(variance),
         se_honest=np.sqrt((variance + honest) / 2),
     )
+    return found, of
 
 
-def _lower(bins: MassBins) -> float:
+def _lower(
+    error: NDArray[np.float64],
+    moved: NDArray[np.float64],
+    observed: NDArray[np.float64],
+    of: Segments,
+) -> NDArray[np.float64]:
     """The larger of two lower bounds of sum w_b |mu_b|; both hold whatever the gaps are.
 
     Any signs fixed beforehand give an unbiased sum below the target. The first bound takes the
     best of all signs with at most one change from low to high scores (shifts and wrong slopes) and
     pays for the choice. The second is D minus its mean under honesty, which no deviation exceeds
     by more than its own size (|mu + e| <= |mu| + |e|): local deviations.
+
+    error, moved: w_b se_b if honest, and w_b d_b, (bins,); observed: D, (series,).
     """
-    error = bins.share * bins.se_honest
-    partial = np.cumsum(bins.share * bins.gap)
-    one_change = np.abs(2 * partial - partial[-1]).max() - Z_ONE_CHANGE * np.linalg.norm(error)
+    square, null = of.sums(error * error), of.sums(error)
+    partial = of.cumulated(moved)
+    whole = partial[of.first + of.sizes - 1]
+    most = of.reduced(np.maximum, np.abs(2 * partial - of.beside(whole)), 0.0)
+    one_change = most - Z_ONE_CHANGE * np.sqrt(square)
     # Variance under honesty, but for one bin (the noisiest) that may carry all of the deviation.
-    variance = (1 - NULL_SHARE**2) * (error @ error) + NULL_SHARE**2 * error.max() ** 2
-    any_signs = bins.share @ np.abs(bins.gap) - NULL_SHARE * error.sum() - Z_LOWER * variance**0.5
-    return max(0.0, float(one_change), float(any_signs))
+    noisiest = of.reduced(np.maximum, error, 0.0)
+    variance = (1 - NULL_SHARE**2) * square + NULL_SHARE**2 * noisiest**2
+    any_signs = observed - NULL_SHARE * null - Z_LOWER * np.sqrt(variance)
+    return np.asarray(np.maximum(0.0, np.maximum(one_change, any_signs)), dtype=np.float64)
 
 
 def _matching(observed: float, spread: float, tail: float) -> float:
@@ -139,19 +180,30 @@ def _matching(observed: float, spread: float, tail: float) -> float:
     if spread <= 0:
         return observed
     mean, sd = _folded()
-    reached = mean * spread - tail * sd
-    if observed >= reached[-1]:
+
+    def reached(k: int) -> float:
+        return mean[k] * spread - tail * sd[k]
+
+    if observed >= reached(LAST):
         return observed + tail
-    return float(np.interp(observed, reached, _U)) * spread
+    above = bisect_right(range(LAST), observed, key=reached)
+    if not above:
+        return 0.0
+    start = reached(above - 1)
+    return (above - 1 + (observed - start) / (reached(above) - start)) * U_STEP * spread
 
 
 @cache
-def _folded() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean and sd of |normal(u, 1)| at _U (Leone, Nelson and Nottingham 1961); beyond it, u."""
+def _folded() -> tuple[list[float], list[float]]:
+    """Mean and sd of |normal(u, 1)| at each u = k U_STEP (Leone, Nelson and Nottingham 1961).
+
+    From the last one on, the mean is u and the sd is 1.
+    """
     from scipy.special import ndtr  # noqa: PLC0415  # most commands never need it; it takes long
 
-    mean = 2 * np.exp(-_U * _U / 2) / np.sqrt(2 * np.pi) + _U * (2 * ndtr(_U) - 1)
-    return mean, np.sqrt(np.maximum(1 + _U * _U - mean * mean, 0.0))
+    u = np.arange(LAST + 1) * U_STEP
+    mean = 2 * np.exp(-u * u / 2) / np.sqrt(2 * np.pi) + u * (2 * ndtr(u) - 1)
+    return mean.tolist(), np.sqrt(np.maximum(1 + u * u - mean * mean, 0.0)).tolist()
 
 
 def _largest_gap(counts: BinCounts) -> float:

@@ -13,20 +13,26 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from monitor.core.bins import FIXED_POINT
-from monitor.core.measures.debiased_ece import debiased_ece
-from monitor.core.measures.logistic import fit_logistic, nodes
-from monitor.core.measures.moments import ClassMoments, moments_of
+from monitor.core.measures.debiased_ece import debiased_of, mass_bins_of
+from monitor.core.measures.equal_width import WidthBins
+from monitor.core.measures.held import Held
+from monitor.core.measures.logistic import fit_logistics, nodes_of
+from monitor.core.measures.moments import ClassMoments, joined_moments
 from monitor.core.measures.wilson import wilson
+from monitor.core.segments import Segments
 from monitor.core.verdicts import BinEstimate, Metrics
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
     from monitor.core.bins import BinCounts
+    from monitor.core.measures.debiased_ece import DebiasedEce
+    from monitor.core.measures.logistic import LogisticFit
 
 NAN = float("nan")
+UNLABELLED = Metrics(0, *[NAN] * 20)
 SHOWN_BINS = 15
 UNIFORM_WIDTH = np.sqrt(12.0)
 """Width of a uniform distribution in units of its standard deviation."""
@@ -40,22 +46,57 @@ def metrics(counts: BinCounts, moments: ClassMoments | None = None) -> Metrics:
     minus twice their covariance with the outcomes (Stephenson, Coelho and Jolliffe 2008).
     moments: of the same counts, if they are at hand.
     """
-    total = counts.totals
+    return metrics_of([counts], None if moments is None else [moments])[0]
+
+
+def metrics_of(
+    counts: Sequence[BinCounts], moments: Sequence[ClassMoments] | None = None
+) -> list[Metrics]:
+    """As `metrics`, of each; what is in the batch besides changes no bit of it."""
+    found = [UNLABELLED] * len(counts)
+    asked = [k for k, each in enumerate(counts) if each.n_labelled]
+    if asked:
+        labelled = [counts[k] for k in asked]
+        held = Held.in_all(labelled)
+        if moments is None:
+            joined = ClassMoments.of_rows(held)
+        else:
+            joined = joined_moments([moments[k] for k in asked])
+        for k, each in zip(asked, _metrics_of(labelled, held, joined), strict=True):
+            found[k] = each
+    return found
+
+
+def _metrics_of(counts: Sequence[BinCounts], held: Held, moments: ClassMoments) -> list[Metrics]:
+    """Of series that all have labels; held, moments: theirs, one after the other."""
+    finest = WidthBins.of(held)
+    by_15 = finest.coarser(SHOWN_BINS)
+    in_bins = [
+        *(finest.mean_gap(bins) for bins in (10, 15, 20)),
+        *(by_15.largest_gap(), *by_15.murphy(), areas(moments.mean, moments, held.of)),
+    ]
+    fits = fit_logistics(*nodes_of(moments, held.of))
+    debiased = debiased_of(counts, *mass_bins_of(held))
+    of_each: Iterable[tuple[float, ...]] = zip(*(each.tolist() for each in in_bins), strict=True)
+    return [
+        _metrics(each.totals, in_bin, ece, fit)
+        for each, in_bin, ece, fit in zip(counts, of_each, debiased, fits, strict=True)
+    ]
+
+
+def _metrics(
+    total: Sequence[int], in_bins: Sequence[float], debiased: DebiasedEce, fit: LogisticFit
+) -> Metrics:
+    """From the sums of all bins, columns as in SUMS, and what was found beside them."""
     n, positive = total[1], total[2]
-    moments = ClassMoments.of(counts) if moments is None else moments
-    fit = fit_logistic(nodes(moments))
-    debiased = debiased_ece(counts)
-    by_15 = _labelled_bins(counts, SHOWN_BINS)
-    reliability, resolution, uncertainty = _murphy(by_15)
-    share, gap = _gaps(by_15)
-    mean_score = total[3] / (FIXED_POINT * n) if n else NAN
-    base_rate = positive / n if n else NAN
+    ece_10, ece_15, ece_20, mce_15, reliability, resolution, uncertainty, area = in_bins
+    mean_score, base_rate = total[3] / (FIXED_POINT * n), positive / n
     return Metrics(
         n=n,
-        ece_10=equal_width_ece(counts, 10),
-        ece_15=_mean_gap(share, gap),
-        ece_20=equal_width_ece(counts, 20),
-        mce_15=_largest_gap(gap),
+        ece_10=ece_10,
+        ece_15=ece_15,
+        ece_20=ece_20,
+        mce_15=mce_15,
         ece_debiased=debiased.value,
         ece_debiased_low=debiased.low,
         ece_debiased_high=debiased.high,
@@ -63,8 +104,8 @@ def metrics(counts: BinCounts, moments: ClassMoments | None = None) -> Metrics:
         brier_reliability=reliability,
         brier_resolution=resolution,
         brier_uncertainty=uncertainty,
-        log_loss=total[6] / (FIXED_POINT * n) if n else NAN,
-        auroc=ranking(moments.mean, moments),
+        log_loss=total[6] / (FIXED_POINT * n),
+        auroc=area,
         mean_score=mean_score,
         base_rate=base_rate,
         gap=mean_score - base_rate,
@@ -75,74 +116,65 @@ def metrics(counts: BinCounts, moments: ClassMoments | None = None) -> Metrics:
     )
 
 
-def metrics_of(
-    counts: Sequence[BinCounts], moments: Sequence[ClassMoments] | None = None
-) -> list[Metrics]:
-    """As `metrics`, of each; what is in the batch besides changes no bit of it."""
-    of_each = moments_of(counts) if moments is None else moments
-    return [metrics(*one) for one in zip(counts, of_each, strict=True)]
-
-
 def reliability_bins(counts: BinCounts, bins: int = SHOWN_BINS) -> tuple[BinEstimate, ...]:
     """All `bins` equal-width bins in order; an empty one has n = 0 and NaN estimates.
 
     Raises ValueError unless `bins` divides 60.
     """
-    merged = counts.equal_width(bins)
-    n, positive = merged[:, 1], merged[:, 2]
-    with np.errstate(invalid="ignore"):
-        mean_score, observed = merged[:, 3] / (n * float(FIXED_POINT)), positive / n
-    low, high = wilson(positive, n)
-    columns = (n.tolist(), mean_score.tolist(), observed.tolist(), low.tolist(), high.tolist())
-    return tuple(
-        BinEstimate(k / bins, (k + 1) / bins, *estimates)
-        for k, estimates in enumerate(zip(*columns, strict=True))
-    )
+    return reliability_bins_of([counts], bins)[0]
 
 
 def reliability_bins_of(
     counts: Sequence[BinCounts], bins: int = SHOWN_BINS
 ) -> list[tuple[BinEstimate, ...]]:
     """As `reliability_bins`, of each; what is in the batch besides changes no bit of it."""
-    return [reliability_bins(each, bins) for each in counts]
+    found = WidthBins.of(Held.in_all(counts), bins)
+    n, positive = found.n, found.positive
+    with np.errstate(invalid="ignore"):
+        mean_score = (positive * FIXED_POINT - found.missed) / (n * float(FIXED_POINT))
+        observed = positive / n
+    low, high = wilson(positive, n)
+    columns = [each.tolist() for each in (n, mean_score, observed, low, high)]
+    edges = [(k / bins, (k + 1) / bins) for k in range(bins)]
+    return [
+        tuple(
+            BinEstimate(*edge, *estimates) for edge, *estimates in zip(edges, *of_one, strict=True)
+        )
+        for of_one in zip(*columns, strict=True)
+    ]
 
 
 def equal_width_ece(counts: BinCounts, bins: int) -> float:
     """Mean |rate - mean score| over right-closed bins (Guo 2017, eq. 3); NaN without labels."""
-    return _mean_gap(*_gaps(_labelled_bins(counts, bins)))
+    return float(_width_bins(counts, bins).mean_gap(bins)[0]) if counts.n_labelled else NAN
 
 
 def equal_width_mce(counts: BinCounts, bins: int) -> float:
     """Largest |rate - mean score| of a bin (Guo 2017, eq. 5); NaN without labels."""
-    return _largest_gap(_gaps(_labelled_bins(counts, bins))[1])
+    return float(_width_bins(counts, bins).largest_gap()[0]) if counts.n_labelled else NAN
 
 
 def brier(counts: BinCounts) -> float:
     """Mean (score - outcome)^2, exact from the sums; NaN without labels (Brier 1950)."""
-    return _brier(counts.totals)
+    return _brier(counts.totals) if counts.n_labelled else NAN
 
 
 def _brier(total: Sequence[int]) -> float:
-    """From the sums of all bins, columns as in SUMS."""
+    """From the sums of all bins, columns as in SUMS; there is a label."""
     _, n, positive, _, square, score_positive, _ = total
-    if not n:
-        return NAN
     return (square - 2 * score_positive + FIXED_POINT * positive) / (FIXED_POINT * n)
 
 
 def murphy(counts: BinCounts) -> tuple[float, float, float]:
     """Reliability, resolution and uncertainty over 15 equal-width bins; NaN without labels."""
-    return _murphy(_labelled_bins(counts, SHOWN_BINS))
-
-
-def _murphy(merged: NDArray[np.int64]) -> tuple[float, float, float]:
-    if not len(merged):
+    if not counts.n_labelled:
         return NAN, NAN, NAN
-    n = merged[:, 1].astype(np.float64)
-    share, rate = n / n.sum(), merged[:, 2] / n
-    base_rate = float(share @ rate)
-    reliability = float(share @ (merged[:, 3] / (n * FIXED_POINT) - rate) ** 2)
-    return reliability, float(share @ (rate - base_rate) ** 2), base_rate * (1 - base_rate)
+    reliability, resolution, uncertainty = _width_bins(counts, SHOWN_BINS).murphy()
+    return float(reliability[0]), float(resolution[0]), float(uncertainty[0])
+
+
+def _width_bins(counts: BinCounts, bins: int) -> WidthBins:
+    return WidthBins.of(Held.in_all([counts]), bins)
 
 
 def auroc(counts: BinCounts) -> float:
@@ -155,44 +187,46 @@ def auroc(counts: BinCounts) -> float:
 
 
 def ranking(order: NDArray[np.float64], moments: ClassMoments) -> float:
-    """AUROC when micro-bins rank by `order`, shape (labelled bins,); equal ones tie by halves.
+    """AUROC when micro-bins rank by `order`, shape (labelled bins,); equal ones tie by halves."""
+    return float(areas(order, moments, Segments.of([len(order)]))[0])
+
+
+def areas(order: NDArray[np.float64], moments: ClassMoments, of: Segments) -> NDArray[np.float64]:
+    """As `ranking`, of series whose moments lie one after the other; (series,).
 
     Within a micro-bin, two uniform densities with a linear tilt give .5 + (difference of the class
     means) / width to first order, with the width taken from the scores' own spread, so that ties
     count by halves; it is exact for two rows.
     """
     positive, negative = moments.n_positive, moments.n_negative
-    pairs = positive.sum() * negative.sum()
-    if not pairs:
-        return NAN
+    both = positive * negative
     width = UNIFORM_WIDTH * np.where(moments.sd > 0, moments.sd, 1.0)
     lead = (moments.mean_positive - moments.mean_negative) / width
     lead = np.minimum(np.maximum(lead, -0.5), 0.5)
-    lead[(moments.sd == 0) | (positive == 0) | (negative == 0)] = 0.0
-    place = np.arange(len(order))
-    if not (order[1:] > order[:-1]).all():
-        _, place = np.unique(order, return_inverse=True)
-    level_negative = np.bincount(place, negative)
-    lower_or_half = np.cumsum(level_negative) - level_negative / 2
-    won = positive @ lower_or_half[place] + (positive * negative) @ lead
-    return float(won / pairs)
+    lead[moments.sd == 0] = 0.0
+    place = _places(order, of)
+    level = negative
+    if place is not None:
+        level = np.bincount(place, negative, len(order)).astype(np.float64)
+    lower_or_half = of.below(level) + level / 2
+    if place is not None:
+        lower_or_half = lower_or_half[place]
+    pairs = of.sums(positive) * of.sums(negative)
+    won = of.sums(positive * lower_or_half + both * lead)
+    return np.where(pairs > 0, won / np.maximum(pairs, 1.0), NAN)
 
 
-def _labelled_bins(counts: BinCounts, bins: int) -> NDArray[np.int64]:
-    merged = counts.equal_width(bins)
-    return merged[merged[:, 1] > 0]
+def _places(order: NDArray[np.float64], of: Segments) -> NDArray[np.int64] | None:
+    """Where each micro-bin's level stands, from its series' first on; None if all rise by `order`.
 
-
-def _gaps(merged: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Share of the labels and rate minus mean score of each labelled equal-width bin."""
-    n = merged[:, 1]
-    gap = (merged[:, 2] * FIXED_POINT - merged[:, 3]) / (n * float(FIXED_POINT))
-    return n / max(1, int(n.sum())), gap
-
-
-def _mean_gap(share: NDArray[np.float64], gap: NDArray[np.float64]) -> float:
-    return float(share @ np.abs(gap)) if len(share) else NAN
-
-
-def _largest_gap(gap: NDArray[np.float64]) -> float:
-    return float(np.abs(gap).max()) if len(gap) else NAN
+    Equal ones of a series share a level.
+    """
+    rises = order[1:] > order[:-1]
+    rises[of.first[of.sizes > 0][1:] - 1] = True  # from one series to the next
+    if rises.all():
+        return None
+    levels = [
+        first + np.unique(each, return_inverse=True)[1]
+        for first, each in zip(of.first.tolist(), of.apart(order), strict=True)
+    ]
+    return np.concatenate([np.empty(0, dtype=np.int64), *levels])

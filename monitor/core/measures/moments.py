@@ -6,12 +6,13 @@ resolution is 0, never noise. Must never: invent a spread for a single row, whic
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
 from monitor.core.bins import EDGES, FIXED_POINT, LOWER_EDGES
+from monitor.core.measures.held import Held
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,13 +46,18 @@ class ClassMoments:
 
     @classmethod
     def of(cls, counts: BinCounts) -> Self:
-        """Moments of the micro-bins that hold labels.
+        """Moments of the micro-bins that hold labels."""
+        return cls.of_rows(Held.in_all([counts]))
+
+    @classmethod
+    def of_rows(cls, held: Held) -> Self:
+        """Moments of labelled micro-bins, whosever they are.
 
         Only the squares of both classes together are stored. What is left of them after the
         distance of the class means is shared out by degrees of freedom, n - 1 each (pooled
         variance of a one-way layout), so a class of one row gets no spread.
         """
-        held, sums = counts.held
+        sums = held.sums
         n, positive = sums[:, 1].astype(np.float64), sums[:, 2].astype(np.float64)
         negative = n - positive
         score, square, score_positive = (sums[:, k] / FIXED_POINT for k in (3, 4, 5))
@@ -72,14 +78,32 @@ class ClassMoments:
             sd=np.where(total > n * SPREAD_FLOOR, np.sqrt(total / n), 0.0),
             sd_positive=np.sqrt(pooled * _share(positive)),
             sd_negative=np.sqrt(pooled * _share(negative)),
-            lower=LOWER_EDGES[held],
-            upper=EDGES[held],
+            lower=LOWER_EDGES[held.bin],
+            upper=EDGES[held.bin],
         )
+
+
+FIELDS = tuple(field.name for field in fields(ClassMoments))
 
 
 def moments_of(counts: Sequence[BinCounts]) -> list[ClassMoments]:
     """As `ClassMoments.of`, of each; what is in the batch besides changes no bit of it."""
-    return [ClassMoments.of(each) for each in counts]
+    held = Held.in_all(counts)
+    joined = ClassMoments.of_rows(held)
+    if len(counts) == 1:
+        return [joined]
+    columns = (held.of.apart(getattr(joined, name)) for name in FIELDS)
+    return [ClassMoments(*each) for each in zip(*columns, strict=True)]
+
+
+def joined_moments(moments: Sequence[ClassMoments]) -> ClassMoments:
+    """Those of each, one after the other."""
+    if len(moments) == 1:
+        return moments[0]
+    empty = np.empty(0)
+    return ClassMoments(
+        *(np.concatenate([empty, *(getattr(each, name) for each in moments)]) for name in FIELDS)
+    )
 
 
 def _class_mean(

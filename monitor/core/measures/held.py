@@ -1,0 +1,80 @@
+"""The labelled micro-bins of many series, those of one series after those of another.
+
+Guarantees: integers as they were counted; micro-bins without labels are left out. Must never: merge
+two series.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+
+from monitor.core.bins import N_SUMS
+from monitor.core.runs import run_starts
+from monitor.core.segments import Segments
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from monitor.core.bins import BinCounts
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Held:
+    """bin: micro-bin of each row, rising in a series, (rows,); sums: its counts, (rows, N_SUMS)."""
+
+    bin: NDArray[np.int64]
+    sums: NDArray[np.int64]
+    of: Segments
+
+    @classmethod
+    def in_all(cls, counts: Sequence[BinCounts]) -> Self:
+        """Labelled micro-bins of each, in the order given."""
+        rows = [each.held for each in counts]
+        of = Segments.of([len(at) for at, _ in rows])
+        if len(rows) == 1:
+            return cls(*rows[0], of)
+        empty = np.empty(0, dtype=np.int64)
+        return cls(
+            np.concatenate([empty, *(at for at, _ in rows)]),
+            np.concatenate([empty.reshape(0, N_SUMS), *(sums for _, sums in rows)]),
+            of,
+        )
+
+    def merged(self, owner: NDArray[np.int64], bins: int) -> Merged:
+        """Rows of a series that go to the same of its bins, added.
+
+        owner: (rows,), in 0 to bins - 1, never falling in a series.
+        """
+        place = owner + self.of.beside(np.arange(len(self.of)) * bins)
+        first = run_starts(place) if len(place) else place
+        sums = np.add.reduceat(self.sums, first, axis=0) if len(place) else self.sums
+        return Merged(place[first], sums, len(self.of), bins)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Merged:
+    """The bins that hold labels, of `series` series with `bins` each.
+
+    place: series * bins + bin, rising, (held,); sums: (held, N_SUMS).
+    """
+
+    place: NDArray[np.int64]
+    sums: NDArray[np.int64]
+    series: int
+    bins: int
+
+    @property
+    def of(self) -> Segments:
+        """Where each series' bins lie."""
+        return Segments.of(np.bincount(self.place // self.bins, minlength=self.series))
+
+    def all_bins(self) -> NDArray[np.int64]:
+        """Sums of all bins, (series, bins, N_SUMS), with zeros where there are no labels."""
+        found = np.zeros((self.series * self.bins, N_SUMS), dtype=np.int64)
+        found[self.place] = self.sums
+        return found.reshape(self.series, self.bins, N_SUMS)
