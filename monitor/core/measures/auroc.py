@@ -15,22 +15,31 @@ in it.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass
+from math import isnan, log, sqrt, tanh
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from monitor.core.measures.metrics import ranking
+from monitor.core.measures.metrics import areas
 from monitor.core.measures.moments import ClassMoments
+from monitor.core.segments import Segments
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
     from monitor.core.bins import BinCounts
 
 NAN = float("nan")
 SMALL_CLASS = 200
 """Fewer rows than this in a class: DeLong's standard error alone is too sure (measured: .905 for
 .95 at an AUROC of .98 and 100 positives)."""
-GRID = 4001
+GRID = 4000
+"""Steps from 0 to 1 in which the other interval is looked for."""
+STEP = 1 / GRID
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,67 +56,100 @@ class Auroc:
     resolution: float
 
 
+UNRANKED = Auroc(NAN, NAN, NAN, NAN, NAN)
+
+
 def auroc_interval(counts: BinCounts, level: float = 0.95) -> Auroc:
     """P(score of a positive > of a negative) + P(equal) / 2, and an interval of that level."""
     moments = ClassMoments.of(counts)
-    return interval_about(ranking(moments.mean, moments), moments, level)
+    of = Segments.of([len(moments.mean)])
+    return intervals_about(areas(moments.mean, moments, of).tolist(), moments, of, level)[0]
 
 
-def interval_about(value: float, moments: ClassMoments, level: float = 0.95) -> Auroc:
-    """As `auroc_interval`, about the AUROC of these moments (`metrics.ranking`)."""
+def intervals_about(
+    values: Sequence[float], moments: ClassMoments, of: Segments, level: float = 0.95
+) -> list[Auroc]:
+    """As `auroc_interval`, of series whose moments lie one after the other.
+
+    values: their AUROC (`metrics.areas`), NaN without rows of both classes.
+    """
     from scipy.special import ndtri  # noqa: PLC0415  # most commands never need it; it takes long
 
-    if np.isnan(value):
-        return Auroc(NAN, NAN, NAN, NAN, NAN)
-    value = min(max(value, 0.0), 1.0)
-    positive, negative = moments.n_positive, moments.n_negative
     z = float(ndtri(0.5 + level / 2))
-    n_positive, n_negative = float(positive.sum()), float(negative.sum())
-    se = _delong(moments)
-    low, high = _logit_interval(value, z * se)
-    if not se > 0 or min(n_positive, n_negative) < SMALL_CLASS:
-        other_low, other_high = _newcombe(value, n_positive, n_negative, z)
-        low, high = min(low, other_low), max(high, other_high)
+    positive, negative = moments.n_positive, moments.n_negative
+    rows = zip(of.sums(positive).tolist(), of.sums(negative).tolist(), strict=True)
     # A pair within one micro-bin may be ranked either way.
-    together = float(positive @ negative) / (n_positive * n_negative)
-    return Auroc(value, min(low, value), max(high, value), se, min(1.0, together))
+    together = of.sums(positive * negative).tolist()
+    se = _delong(positive, negative, of).tolist()
+    return [_interval(*each, z) for each in zip(values, rows, se, together, strict=True)]
 
 
-def _delong(m: ClassMoments) -> float:
-    """Standard error from the placements' variances; NaN with a single row of a class."""
-    positive, negative = m.n_positive, m.n_negative
-    n_positive, n_negative = positive.sum(), negative.sum()
-    if min(n_positive, n_negative) <= 1:
-        return NAN
-    won = (np.cumsum(negative) - negative / 2) / n_negative
-    lost_to = 1 - (np.cumsum(positive) - positive / 2) / n_positive
-    return float(np.sqrt(_variance(won, positive) + _variance(lost_to, negative)))
+def _interval(
+    value: float, rows: tuple[float, float], se: float, together: float, z: float
+) -> Auroc:
+    """rows: of either class; together: pairs of them within one micro-bin."""
+    if isnan(value):
+        return UNRANKED
+    value = min(max(value, 0.0), 1.0)
+    low, high = _logit_interval(value, z * se)
+    if not se > 0 or min(rows) < SMALL_CLASS:
+        other_low, other_high = _newcombe(value, *rows, z)
+        low, high = min(low, other_low), max(high, other_high)
+    hidden = min(1.0, together / (rows[0] * rows[1]))
+    return Auroc(value, min(low, value), max(high, value), se, hidden)
 
 
-def _variance(placement: np.ndarray, rows: np.ndarray) -> float:
-    """Variance of the mean placement of a class whose micro-bins hold so many rows."""
-    n = rows.sum()
-    centred = placement - rows @ placement / n
-    return float(rows @ (centred * centred) / ((n - 1) * n))
+def _delong(
+    positive: NDArray[np.float64], negative: NDArray[np.float64], of: Segments
+) -> NDArray[np.float64]:
+    """Standard errors from the placements' variances, (series,); NaN with one row of a class."""
+    won = of.below(negative) + negative / 2
+    n_positive, n_negative = of.sums(positive), of.sums(negative)
+    lost_to = of.beside(n_positive) - (of.below(positive) + positive / 2)
+    variance = _variance(won, positive, n_negative, of)
+    return np.sqrt(variance + _variance(lost_to, negative, n_positive, of))
+
+
+def _variance(
+    placed: NDArray[np.float64],
+    rows: NDArray[np.float64],
+    others: NDArray[np.float64],
+    of: Segments,
+) -> NDArray[np.float64]:
+    """Variance of the mean placement of a class whose micro-bins hold so many rows, (series,).
+
+    placed: rows of the other class below or above, (bins,); others: its rows, (series,).
+    """
+    n = of.sums(rows)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        placement = placed / of.beside(others)
+        centred = placement - of.beside(of.sums(rows * placement) / n)
+        return np.where(n > 1, of.sums(rows * (centred * centred)) / ((n - 1) * n), NAN)
 
 
 def _logit_interval(value: float, half: float) -> tuple[float, float]:
     """Ends where the logit is z standard errors away (delta method); the value itself at an end."""
     if not 0 < value < 1 or not half > 0:
         return value, value
-    centre, step = np.log(value / (1 - value)), half / (value * (1 - value))
-    low, high = (0.5 * (1 + np.tanh(0.5 * (centre + side * step))) for side in (-1, 1))
-    return float(low), float(high)
+    centre, step = log(value / (1 - value)), half / (value * (1 - value))
+    return 0.5 * (1 + tanh(0.5 * (centre - step))), 0.5 * (1 + tanh(0.5 * (centre + step)))
 
 
 def _newcombe(value: float, n_positive: float, n_negative: float, z: float) -> tuple[float, float]:
-    """All A with |A - value| <= z * se(A), se after Hanley and McNeil with equal class sizes."""
-    area = np.linspace(0.0, 1.0, GRID)
-    pairs = (n_positive + n_negative) / 2 - 1
-    shape = 1 + pairs * ((1 - area) / (2 - area) + area / (1 + area))
-    se = np.sqrt(area * (1 - area) * shape / (n_positive * n_negative))
-    held = area[np.abs(area - value) <= z * se]
-    if not len(held):
+    """All A with |A - value| <= z * se(A), se after Hanley and McNeil with equal class sizes.
+
+    A is looked for on a grid; as these A are an interval about the value, its ends are bisected.
+    """
+    pairs, cells = (n_positive + n_negative) / 2 - 1, n_positive * n_negative
+
+    def is_out(k: int) -> bool:
+        area = k * STEP
+        shape = 1 + pairs * ((1 - area) / (2 - area) + area / (1 + area))
+        return abs(area - value) > z * sqrt(area * (1 - area) * shape / cells)
+
+    above = int(value * GRID) + 1
+    first = bisect_left(range(above), 1, key=lambda k: not is_out(k))
+    last = above - 1 + bisect_left(range(above, GRID + 1), 1, key=is_out)
+    if first > last:
         return value, value
-    step = 1 / (GRID - 1)
-    return max(0.0, float(held[0]) - step), min(1.0, float(held[-1]) + step)
+    return max(0.0, first * STEP - STEP), min(1.0, last * STEP + STEP)

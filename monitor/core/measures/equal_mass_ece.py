@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from monitor.core.bins import EDGES, FIXED_POINT, LOWER_EDGES
-from monitor.core.runs import run_starts
+from monitor.core.measures.held import Held
+from monitor.core.segments import Segments
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -80,13 +81,26 @@ def equal_mass_sums(counts: BinCounts, bins: int) -> NDArray[np.int64]:
     if bins < 1:
         msg = f"{bins} equal-mass bins; use 1 or more"
         raise ValueError(msg)
-    _, held = counts.held
-    if not len(held):
-        return held
-    below = _edges_near(held[:, 1], _even_cuts(counts.n_labelled, bins))
-    first = np.concatenate([[0], below])
-    first = first[run_starts(first)]
-    return np.asarray(np.add.reduceat(held, first[first < len(held)]))
+    return equal_mass_rows(Held.in_all([counts]), np.array([bins]))[0]
+
+
+def equal_mass_rows(held: Held, bins: NDArray[np.int64]) -> tuple[NDArray[np.int64], Segments]:
+    """As `equal_mass_sums`, of series that lie one after the other, and where their bins lie.
+
+    bins: of each series, (series,); of many series, not more than its labels.
+    """
+    labels = held.sums[:, 1]
+    if not len(labels):
+        return held.sums, held.of
+    total, cuts = held.of.sums(labels), Segments.of(bins - 1)
+    run = np.arange(1, len(cuts.spread(bins)) + 1) - cuts.spread(cuts.first)
+    even = _even_cuts(run, cuts.spread(total), cuts.spread(bins))
+    # Cut all series' rows as if they were one's: where each begins, there is an edge too.
+    below = _edges_near(labels, even + cuts.spread(total.cumsum() - total))
+    first = np.unique(np.concatenate([held.of.first[held.of.sizes > 0], below]))
+    first = first[first < len(labels)]
+    sizes = np.diff(np.searchsorted(first, np.append(held.of.first, len(labels))))
+    return np.add.reduceat(held.sums, first, axis=0), Segments.of(sizes)
 
 
 def folded_mean(mean: NDArray[np.float64], sd: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -98,10 +112,14 @@ def folded_mean(mean: NDArray[np.float64], sd: NDArray[np.float64]) -> NDArray[n
     return np.where(sd > 0, noisy, np.abs(mean))
 
 
-def _even_cuts(total: int, bins: int) -> NDArray[np.int64]:
-    """Rows below each of bins - 1 even cuts; as numpy.array_split, first runs one longer."""
-    runs = np.arange(1, bins)
-    return runs * (total // bins) + np.minimum(runs, total % bins)
+def _even_cuts(
+    run: NDArray[np.int64], total: int | NDArray[np.int64], bins: int | NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Rows below the end of a run, counted from 1, when `total` are cut into `bins` even ones.
+
+    As numpy.array_split: first runs one longer.
+    """
+    return np.asarray(run * (total // bins) + np.minimum(run, total % bins))
 
 
 def _edges_near(n: NDArray[np.int64], cuts: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -121,7 +139,7 @@ def _hidden(counts: BinCounts, bins: int) -> float:
     """
     held, total = np.flatnonzero(counts.labelled), counts.n_labelled
     n = counts.labelled[held]
-    cuts = _even_cuts(total, bins)
+    cuts = _even_cuts(np.arange(1, bins), total, bins)
     below = _edges_near(n, cuts)
     residuals = counts.score_sum[held] / FIXED_POINT - counts.positive[held]
     at_edge = np.concatenate([[0.0], np.cumsum(residuals)])

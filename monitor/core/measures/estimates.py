@@ -83,7 +83,17 @@ def ranking(
     counts: BinCounts, known: Metrics | None = None, moments: ClassMoments | None = None
 ) -> Ranking:
     """Everything of `Ranking`; known, moments: of the same counts, if they are at hand."""
-    found = useful.usefulness(counts, known=known, moments=moments)
+    return _ranking(useful.usefulness(counts, known=known, moments=moments))
+
+
+def rankings_of(
+    counts: Sequence[BinCounts], known: Sequence[Metrics], moments: Sequence[ClassMoments]
+) -> list[Ranking]:
+    """As `ranking`, of each; what is in the batch besides changes no bit of it."""
+    return [_ranking(each) for each in useful.usefulness_of(counts, known, moments)]
+
+
+def _ranking(found: useful.Usefulness) -> Ranking:
     resolution, auroc = found.resolution, found.auroc
     return Ranking(
         auroc_low=auroc.low,
@@ -96,13 +106,6 @@ def ranking(
         use=str(found.use),
         reason=found.reason,
     )
-
-
-def rankings_of(
-    counts: Sequence[BinCounts], known: Sequence[Metrics], moments: Sequence[ClassMoments]
-) -> list[Ranking]:
-    """As `ranking`, of each; what is in the batch besides changes no bit of it."""
-    return [ranking(*one) for one in zip(counts, known, moments, strict=True)]
 
 
 def is_useless(found: Ranking) -> bool:

@@ -14,17 +14,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from math import isnan
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from monitor.core.bins import FIXED_POINT
-from monitor.core.measures.auroc import auroc_interval, interval_about
-from monitor.core.measures.debiased_ece import debiased_ece
-from monitor.core.measures.equal_mass_ece import equal_mass_sums
-from monitor.core.measures.noncentral import noncentrality_interval
+from monitor.core.measures.auroc import intervals_about
+from monitor.core.measures.equal_mass_ece import equal_mass_rows
+from monitor.core.measures.held import Held
+from monitor.core.measures.metrics import metrics_of
+from monitor.core.measures.moments import joined_moments, moments_of
+from monitor.core.measures.noncentral import noncentrality_intervals
+from monitor.core.segments import Segments
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from monitor.core.bins import BinCounts
     from monitor.core.measures.auroc import Auroc
     from monitor.core.measures.moments import ClassMoments
@@ -91,27 +97,52 @@ def resolution(counts: BinCounts, level: float = 0.95) -> Resolution:
     the labelled scores that were seen, with bins for scores: differences within a bin are left
     out.
     """
+    return resolutions_of([counts], level)[0]
+
+
+def resolutions_of(counts: Sequence[BinCounts], level: float = 0.95) -> list[Resolution]:
+    """As `resolution`, of each; what is in the batch besides changes no bit of it."""
+    found = [_undecided(each) for each in counts]
+    asked = [k for k, each in enumerate(found) if each.uncertainty > 0]
+    if not asked:
+        return found
+    varied = [counts[k] for k in asked]
+    n = np.array([each.n_labelled for each in varied])
+    bins = np.minimum(np.maximum(n // MIN_BIN_LABELS, 1), MAX_BINS)
+    sums, of = equal_mass_rows(Held.in_all(varied), bins)
+    labels, positive = sums[:, 1].astype(np.float64), sums[:, 2]
+    rate = np.array([each.n_positive for each in varied]) / n
+    from_rate = positive / labels - of.beside(rate)
+    statistic = of.sums(labels * (from_rate * from_rate)) / (rate * (1 - rate))
+    freedom = of.sizes - 1
+    tested = freedom > 0
+    low, high = np.zeros(len(n)), np.zeros(len(n))
+    low[tested], high[tested] = noncentrality_intervals(
+        statistic[tested], freedom[tested].astype(np.float64), level
+    )
+    share = np.maximum(0.0, statistic - freedom) / n
+    shares = np.minimum(1.0, np.stack([share, low / n, high / n], axis=1)).tolist()
+    for k, of_one, decided in zip(asked, shares, tested.tolist(), strict=True):
+        if decided:
+            found[k] = Resolution(found[k].sharpness, found[k].uncertainty, *of_one)
+    return found
+
+
+def _undecided(counts: BinCounts) -> Resolution:
+    """What is known before rates are compared: the share where all scores lie in one micro-bin."""
     n = counts.n_labelled
     if not n:
         return Resolution(NAN, NAN, NAN, NAN, NAN)
     mean, square = (total / (FIXED_POINT * n) for total in counts.totals[3:5])
-    sharpness = max(0.0, square - mean * mean)
     rate = counts.n_positive / n
     uncertainty = rate * (1 - rate)
-    if not uncertainty:
-        return Resolution(sharpness, uncertainty, NAN, NAN, NAN)
-    merged = equal_mass_sums(counts, min(max(n // MIN_BIN_LABELS, 1), MAX_BINS))
-    freedom = len(merged) - 1
-    if not freedom:
-        known = 0.0 if np.count_nonzero(counts.labelled) == 1 else NAN
-        return Resolution(sharpness, uncertainty, known, known, known)
-    labels = merged[:, 1].astype(np.float64)
-    found = float(labels @ (merged[:, 2] / labels - rate) ** 2) / uncertainty
-    low, high = noncentrality_interval(found, float(freedom), level)
-    share = max(0.0, found - freedom) / n
-    return Resolution(
-        sharpness, uncertainty, min(1.0, share), min(1.0, low / n), min(1.0, high / n)
-    )
+    known = 0.0 if uncertainty and _is_constant(counts) else NAN
+    return Resolution(max(0.0, square - mean * mean), uncertainty, known, known, known)
+
+
+def _is_constant(counts: BinCounts) -> bool:
+    """Whether all labelled scores lie in one micro-bin."""
+    return len(counts.held[0]) == 1
 
 
 def usefulness(
@@ -128,20 +159,36 @@ def usefulness(
     the model is not useless. unproven: neither. unknown: no labels, one class only, or too few
     for two bins. known, moments: of the same counts, if they are at hand.
     """
-    found = resolution(counts)
-    if known is None or moments is None:
-        rank = auroc_interval(counts)
-    else:
-        rank = interval_about(known.auroc, moments)
-    if np.isnan(found.share):
+    of_it = moments_of([counts]) if moments is None else [moments]
+    now = metrics_of([counts], of_it) if known is None else [known]
+    return usefulness_of([counts], now, of_it, useless_share)[0]
+
+
+def usefulness_of(
+    counts: Sequence[BinCounts],
+    known: Sequence[Metrics],
+    moments: Sequence[ClassMoments],
+    useless_share: float = USELESS_SHARE,
+) -> list[Usefulness]:
+    """As `usefulness`, of each; what is in the batch besides changes no bit of it."""
+    of = Segments.of([len(each.mean) for each in moments])
+    ranks = intervals_about([each.auroc for each in known], joined_moments(moments), of)
+    columns = (counts, resolutions_of(counts), ranks, known)
+    return [
+        _used(each, found, rank, useless_share, honest=now.ece_debiased_low <= 0)
+        for each, found, rank, now in zip(*columns, strict=True)
+    ]
+
+
+def _used(
+    counts: BinCounts, found: Resolution, rank: Auroc, useless_share: float, *, honest: bool
+) -> Usefulness:
+    if isnan(found.share):
         return Usefulness(
             Use.UNKNOWN, honest=False, reason=_unknown(counts), resolution=found, auroc=rank
         )
-    low = debiased_ece(counts).low if known is None else known.ece_debiased_low
-    honest = low <= 0
-    constant = np.count_nonzero(counts.labelled) == 1
     unranked = max(abs(rank.low - 0.5), abs(rank.high - 0.5)) < USELESS_AUROC - 0.5
-    if constant or (found.share_high < useless_share and unranked):
+    if _is_constant(counts) or (found.share_high < useless_share and unranked):
         use = Use.USELESS
     else:
         use = Use.UNPROVEN if found.share_low <= 0 else Use.USEFUL
