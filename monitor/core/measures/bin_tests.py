@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from monitor.core.measures.metrics import SHOWN_BINS, reliability_bins
+from monitor.core.segments import Segments
 from monitor.core.verdicts import Direction
 
 if TYPE_CHECKING:
@@ -85,30 +86,32 @@ def classify(bins: Sequence[BinEstimate], alpha: float = 0.05) -> tuple[BinTest,
 
 
 def wrong_bins(bins: Sequence[BinEstimate], alpha: float = 0.05) -> tuple[BinTest, ...]:
-    """The tests of `classify` that call their bin wrong; a cheaper look where there is none.
+    """The tests of `classify` that call their bin wrong; a cheaper look where there is none."""
+    return wrong_bins_of([bins], alpha)[0]
+
+
+def wrong_bins_of(
+    bins_of_each: Sequence[Sequence[BinEstimate]], alpha: float = 0.05
+) -> list[tuple[BinTest, ...]]:
+    """As `wrong_bins`, of each series' bins; what is in the batch besides changes no bit of it.
 
     The look is the same test with the tails of the incomplete beta integral, and a margin far above
     the rounding of either: only where it comes near to a wrong bin are the tests made.
     """
     from scipy.special import bdtr, bdtrc  # noqa: PLC0415  # most commands never need it; it takes long
 
-    held = [b for b in bins if b.n]
-    if not held:
-        return ()
-    n = np.array([b.n for b in held], dtype=np.int64)
-    mean = np.clip([b.mean_score for b in held], 0.0, 1.0)
-    positive = np.rint(np.array([b.observed for b in held]) * n)
-    least = 2 * np.minimum(bdtr(positive, n, mean), bdtrc(positive - 1, n, mean))
-    if least.min() * len(held) > alpha * LOOK_MARGIN:
-        return ()
-    return tuple(test for test in classify(bins, alpha) if test.off)
-
-
-def wrong_bins_of(
-    bins_of_each: Sequence[Sequence[BinEstimate]], alpha: float = 0.05
-) -> list[tuple[BinTest, ...]]:
-    """As `wrong_bins`, of each series' bins; what is in the batch besides changes no bit of it."""
-    return [wrong_bins(bins, alpha) for bins in bins_of_each]
+    held = [[(b.n, b.mean_score, b.observed) for b in bins if b.n] for bins in bins_of_each]
+    rows = np.array([row for each in held for row in each]).reshape(-1, 3)
+    of = Segments.of([len(each) for each in held])
+    n, mean = rows[:, 0].astype(np.int64), np.minimum(np.maximum(rows[:, 1], 0.0), 1.0)
+    positive = np.rint(rows[:, 2] * n)
+    tails = np.minimum(bdtr(positive, n, mean), bdtrc(positive - 1, n, mean))
+    least = 2 * of.reduced(np.minimum, tails, 1.0) * of.sizes
+    near = (of.sizes > 0) & (least <= alpha * LOOK_MARGIN)
+    return [
+        tuple(test for test in classify(bins, alpha) if test.off) if may_be else ()
+        for bins, may_be in zip(bins_of_each, near.tolist(), strict=True)
+    ]
 
 
 def holm(p_values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -81,4 +81,4 @@ def added(each: NDArray[np.int64], bins: int) -> NDArray[np.int64]:
     """Neighbours added, (series, more bins) to (series, bins)."""
     if each.shape[1] == bins:
         return each
-    return np.asarray(np.add.reduce(each.reshape(len(each), bins, -1), axis=2))
+    return np.asarray(np.add.reduce(each.reshape(len(each), bins, each.shape[1] // bins), axis=2))
