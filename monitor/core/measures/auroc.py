@@ -77,11 +77,14 @@ def intervals_about(
 
     z = float(ndtri(0.5 + level / 2))
     positive, negative = moments.n_positive, moments.n_negative
-    rows = zip(of.sums(positive).tolist(), of.sums(negative).tolist(), strict=True)
-    # A pair within one micro-bin may be ranked either way.
-    together = of.sums(positive * negative).tolist()
-    se = _delong(positive, negative, of).tolist()
-    return [_interval(*each, z) for each in zip(values, rows, se, together, strict=True)]
+    n_positive, n_negative = of.sums(positive), of.sums(negative)
+    columns = (
+        zip(n_positive.tolist(), n_negative.tolist(), strict=True),
+        _delong(moments, of, n_positive, n_negative).tolist(),
+        # A pair within one micro-bin may be ranked either way.
+        of.sums(positive * negative).tolist(),
+    )
+    return [_interval(*each, z) for each in zip(values, *columns, strict=True)]
 
 
 def _interval(
@@ -100,31 +103,33 @@ def _interval(
 
 
 def _delong(
-    positive: NDArray[np.float64], negative: NDArray[np.float64], of: Segments
+    m: ClassMoments,
+    of: Segments,
+    n_positive: NDArray[np.float64],
+    n_negative: NDArray[np.float64],
 ) -> NDArray[np.float64]:
     """Standard errors from the placements' variances, (series,); NaN with one row of a class."""
-    won = of.below(negative) + negative / 2
-    n_positive, n_negative = of.sums(positive), of.sums(negative)
-    lost_to = of.beside(n_positive) - (of.below(positive) + positive / 2)
-    variance = _variance(won, positive, n_negative, of)
-    return np.sqrt(variance + _variance(lost_to, negative, n_positive, of))
+    of_positive = _squares(m.n_positive, n_positive, m.n_negative, of)
+    of_negative = _squares(m.n_negative, n_negative, m.n_positive, of)
+    pairs = np.maximum(n_positive * n_negative, 1.0)
+    smaller = np.minimum(n_positive, n_negative)
+    mean_square = of_positive * n_positive + of_negative * n_negative
+    return np.where(smaller > 1, np.sqrt(mean_square) / pairs, NAN)
 
 
-def _variance(
-    placed: NDArray[np.float64],
+def _squares(
     rows: NDArray[np.float64],
+    n: NDArray[np.float64],
     others: NDArray[np.float64],
     of: Segments,
 ) -> NDArray[np.float64]:
-    """Variance of the mean placement of a class whose micro-bins hold so many rows, (series,).
+    """Variance of a class's placements, (series,): how many of the other class lie below a row.
 
-    placed: rows of the other class below or above, (bins,); others: its rows, (series,).
+    rows, others: of either class in each micro-bin; n: the class's rows, (series,).
     """
-    n = of.sums(rows)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        placement = placed / of.beside(others)
-        centred = placement - of.beside(of.sums(rows * placement) / n)
-        return np.where(n > 1, of.sums(rows * (centred * centred)) / ((n - 1) * n), NAN)
+    placed = of.below(others) + others / 2
+    centred = placed - of.beside(of.sums(rows * placed) / np.maximum(n, 1.0))
+    return of.sums(rows * (centred * centred)) / np.maximum(n - 1, 1.0)
 
 
 def _logit_interval(value: float, half: float) -> tuple[float, float]:

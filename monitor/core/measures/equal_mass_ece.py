@@ -14,6 +14,7 @@ import numpy as np
 
 from monitor.core.bins import EDGES, FIXED_POINT, LOWER_EDGES
 from monitor.core.measures.held import Held
+from monitor.core.runs import run_starts
 from monitor.core.segments import Segments
 
 if TYPE_CHECKING:
@@ -97,9 +98,10 @@ def equal_mass_rows(held: Held, bins: NDArray[np.int64]) -> tuple[NDArray[np.int
     even = _even_cuts(run, cuts.spread(total), cuts.spread(bins))
     # Cut all series' rows as if they were one's: where each begins, there is an edge too.
     below = _edges_near(labels, even + cuts.spread(total.cumsum() - total))
-    first = np.unique(np.concatenate([held.of.first[held.of.sizes > 0], below]))
-    first = first[first < len(labels)]
-    sizes = np.diff(np.searchsorted(first, np.append(held.of.first, len(labels))))
+    edges = np.sort(np.concatenate([held.of.first[held.of.sizes > 0], below]))
+    first = edges[run_starts(edges)]
+    first = first[: first.searchsorted(len(labels))]
+    sizes = first.searchsorted(held.of.first + held.of.sizes) - first.searchsorted(held.of.first)
     return np.add.reduceat(held.sums, first, axis=0), Segments.of(sizes)
 
 

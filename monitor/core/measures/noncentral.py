@@ -35,7 +35,8 @@ def noncentrality_intervals(
     """As `noncentrality_interval`, of each; low and high, shape as given."""
     tail = (1 - level) / 2
     below = np.repeat([1 - tail, tail], len(statistic))
-    ends = noncentrality_ends(np.tile(statistic, 2), np.tile(freedom, 2), below)
+    x, f = np.concatenate([statistic, statistic]), np.concatenate([freedom, freedom])
+    ends = noncentrality_ends(x, f, below)
     return ends[: len(statistic)], ends[len(statistic) :]
 
 
