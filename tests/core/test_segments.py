@@ -31,3 +31,20 @@ def test_what_is_spread_stands_at_every_place(some: list[list[float]]) -> None:
     assert of.spread(place).tolist() == [float(k) for k, each in enumerate(some) for _ in each]
     assert [each.tolist() for each in of.apart(values)] == some
     assert (values + of.beside(place)).tolist() == (values + of.spread(place)).tolist()
+
+
+@given(st.lists(st.lists(st.integers(0, 10**12), max_size=20), max_size=8))
+def test_what_lies_below_a_place_is_of_its_segment(some: list[list[int]]) -> None:
+    of = Segments.of([len(each) for each in some])
+    values = np.array([x for each in some for x in each], dtype=np.int64)
+    below = [sum(each[:k]) for each in some for k in range(len(each))]
+    assert of.below(values).tolist() == below
+    assert of.below(values / 2).tolist() == [x / 2 for x in below]
+
+
+@given(ragged)
+def test_sums_up_to_a_place_are_those_of_its_segment_alone(some: list[list[float]]) -> None:
+    of = Segments.of([len(each) for each in some])
+    values = np.array([x for each in some for x in each])
+    alone = [x for each in some for x in np.cumsum(each).tolist()]
+    assert of.cumulated(values).tolist() == alone

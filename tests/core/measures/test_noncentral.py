@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.stats import chi2, ncx2
 
-from monitor.core.measures.noncentral import noncentrality_interval
+from monitor.core.measures.noncentral import noncentrality_interval, noncentrality_intervals
 
 
 @pytest.mark.parametrize("freedom", [0.7, 1.0, 14.0, 40.0])
@@ -27,3 +30,11 @@ def test_zero_is_excluded_by_a_significant_statistic_alone(freedom: float) -> No
     assert noncentrality_interval(critical * 0.999, freedom, 0.95)[0] == 0
     assert noncentrality_interval(critical * 1.01, freedom, 0.95)[0] > 0
     assert noncentrality_interval(0.0, freedom, 0.95) == (0, 0)
+
+
+@given(st.lists(st.tuples(st.floats(0, 1e5), st.floats(0.05, 40)), max_size=8))
+def test_ends_do_not_depend_on_what_else_is_asked(asked: list[tuple[float, float]]) -> None:
+    statistic, freedom = np.array(asked).reshape(-1, 2).T
+    low, high = noncentrality_intervals(statistic, freedom, 0.95)
+    found = list(zip(low.tolist(), high.tolist(), strict=True))
+    assert found == [noncentrality_interval(x, f, 0.95) for x, f in asked]

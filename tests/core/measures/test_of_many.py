@@ -56,6 +56,16 @@ ODD = {
     "rare": stream(3, 2500, -5.0, 1.0),
     "upside down": stream(4, 300, 1.0, -1.0),
 }
+# Steps are halved on these, or go on for long.
+EXTREME = [
+    Nodes(np.array(x), np.array(weight), np.array([1.0] * positive + [-1.0] * (len(x) - positive)))
+    for x, weight, positive in (
+        ([13.1, -11.6, 13.1, -11.6, -7.2], [1, 1e5, 1e5, 1.0, 1e2], 2),
+        ([10.4, -8.2, -8.2, -0.2], [10, 1, 1e5, 1e6], 2),
+        ([-8.1, -7.0, -8.1, -7.0, 12.6], [100, 100, 1000, 1e5, 1e4], 2),
+        ([-3.0, 3.0, -3.0, 3.0], [1, 1e9, 1e9, 1.0], 2),
+    )
+]
 batch = st.lists(st.one_of(st.sampled_from(list(ODD.values())), rows.map(counted)), max_size=12)
 
 
@@ -79,9 +89,11 @@ def test_nothing_depends_on_what_else_is_asked(asked: list[BinCounts], random: R
 
 
 @settings(max_examples=40)
-@given(batch, st.booleans())
-def test_a_fit_is_the_same_alone(asked: list[BinCounts], with_intercept: bool) -> None:
-    alone = [nodes(each) for each in moments_of(asked)]
+@given(batch, st.lists(st.sampled_from(EXTREME), max_size=4), st.booleans())
+def test_a_fit_is_the_same_alone(
+    asked: list[BinCounts], extreme: list[Nodes], with_intercept: bool
+) -> None:
+    alone = [*extreme, *(nodes(each) for each in moments_of(asked))]
     joined = Nodes(
         *(
             np.concatenate([np.empty(0), *(getattr(each, name) for each in alone)])
