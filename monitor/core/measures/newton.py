@@ -25,6 +25,9 @@ MIN_STEP = 1e-15
 RIDGE = 1e-12
 """Of the rows: far below any real curvature, so that the information has an inverse."""
 
+LARGEST_EXPONENT = 500.0
+"""Beyond it a chance is 1 to the last bit; its exponential does not overflow."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Slopes:
@@ -79,11 +82,10 @@ class Problems:
 
     def slopes(self, margins: NDArray[np.float64]) -> Slopes:
         """Gradient and information, with a ridge, where the nodes have these margins."""
-        # By exp(-|margin|), nothing overflows; `missed` is the chance of the other class.
-        odds = np.exp(-np.abs(margins))
-        larger = 1 / (1 + odds)
-        missed = 0.5 - np.copysign(larger - 0.5, margins)
-        return self._summed(self.weight * missed, self.weight * (odds * larger * larger))
+        odds = np.exp(np.minimum(-margins, LARGEST_EXPONENT))
+        whole = 1 + odds
+        missed = odds / whole  # the chance of the class that a node is not of
+        return self._summed(self.weight * missed, self.weight * (missed / whole))
 
     def slopes_at_0(self) -> Slopes:
         """As `slopes`, where all margins are 0."""
