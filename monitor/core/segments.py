@@ -45,8 +45,9 @@ class Segments:
 
     def reduced(self, by: np.ufunc, values: NDArray[Number], of_none: float) -> NDArray[Number]:
         """Each segment reduced by a ufunc, (..., segments); `of_none` for an empty one."""
-        if self.held and len(self):
-            return np.asarray(by.reduceat(values, self.first, axis=-1))
+        if self.held and len(self.sizes):
+            found: NDArray[Number] = by.reduceat(values, self.first, axis=-1)
+            return found
         # reduceat cannot say "nothing": it gives an empty segment its neighbour's value.
         found = np.full((*values.shape[:-1], len(self)), of_none, dtype=values.dtype)
         held = self.sizes > 0
@@ -60,7 +61,7 @@ class Segments:
 
     def beside(self, each: NDArray[Any]) -> NDArray[Any]:
         """As `spread`, for arithmetic: of one segment, what broadcasts to its values."""
-        return each if len(self) == 1 else self.spread(each)
+        return each if len(self.sizes) == 1 else self.spread(each)
 
     def apart(self, values: NDArray[Any]) -> list[NDArray[Any]]:
         """The values (..., values) of each segment, (..., its size): views."""
@@ -80,6 +81,8 @@ class Segments:
 
     def cumulated(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Sum of what stands up to each place in its segment, that one included, (values,)."""
+        if len(self) == 1:
+            return values.cumsum()
         longest = int(self.sizes.max(initial=0))
         rows = np.zeros((len(self), longest))
         # Zeros behind a segment come after all that is asked of it.

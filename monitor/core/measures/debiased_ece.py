@@ -129,9 +129,8 @@ def mass_bins_of(held: Held) -> tuple[MassBins, Segments]:
     # A micro-bin goes where its middle row lies: integers, so the same on every machine.
     middle = 2 * held.of.below(labels) + labels
     owner = middle * held.of.beside(bins) // (2 * held.of.beside(total))
-    merged = held.merged(owner, MAX_BINS)
-    of, positive, score = merged.of, merged.sums[:, 2], merged.sums[:, 3]
-    n = merged.sums[:, 1].astype(np.float64)
+    sums, of = held.merged(owner, MAX_BINS)
+    n, positive, score = sums[:, 1].astype(np.float64), sums[:, 2], sums[:, 3]
     promised = np.minimum(np.maximum(score / (n * FIXED_POINT), 0.0), 1.0)
     seen = (positive + PRIOR_ROWS * promised) / (n + PRIOR_ROWS)
     variance, honest = seen * (1 - seen) / n, promised * (1 - promised) / n

@@ -7,55 +7,66 @@ its own to the bit. Must never: read unlabelled rows, or warn where a bin is emp
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from monitor.core.bins import EDGES, FIXED_POINT
+from monitor.core.bins import EDGES, FIXED_POINT, N_BINS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
-    from monitor.core.measures.held import Held
+    from monitor.core.bins import BinCounts
 
 FINEST = 60
-SIXTIETH: NDArray[np.int64] = np.searchsorted(
-    np.array([k / FINEST for k in range(1, FINEST + 1)]), EDGES, side="left"
-)
-"""Which of 60 equal-width bins each micro-bin lies in; the edges have every multiple of 1/60."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class WidthBins:
-    """Equal-width bins of each series; all of shape (series, bins).
+    """Equal-width bins of each series, (series, bins, 3): labels, positives and what was missed.
 
-    n, positive: labels and positives; missed: outcomes less scores, in billionths.
+    missed: outcomes less scores, in billionths.
     """
 
-    n: NDArray[np.int64]
-    positive: NDArray[np.int64]
-    missed: NDArray[np.int64]
+    sums: NDArray[np.int64]
 
     @classmethod
-    def of(cls, held: Held, bins: int = FINEST) -> Self:
+    def of(cls, counts: Sequence[BinCounts], bins: int = FINEST) -> Self:
         """`bins` bins of each series. Raises ValueError unless `bins` divides 60."""
         if bins < 1 or FINEST % bins:
             msg = f"{bins} equal-width bins cannot be merged from micro-bins; use a divisor of 60"
             raise ValueError(msg)
-        sums = held.merged(SIXTIETH[held.bin] // (FINEST // bins), bins).all_bins()
-        n, positive, score = sums[..., 1], sums[..., 2], sums[..., 3]
-        return cls(n, positive, positive * FIXED_POINT - score)
+        every = np.array([each.sums[:, 1:4] for each in counts]).reshape(-1, N_BINS, 3)
+        sums = np.add.reduceat(every, _first_of(bins), axis=1)
+        sums[..., 2] = sums[..., 1] * FIXED_POINT - sums[..., 2]
+        return cls(sums)
+
+    @property
+    def n(self) -> NDArray[np.int64]:
+        """Labels."""
+        return self.sums[..., 0]
+
+    @property
+    def positive(self) -> NDArray[np.int64]:
+        """Labels that are positive."""
+        return self.sums[..., 1]
+
+    @property
+    def missed(self) -> NDArray[np.int64]:
+        """Outcomes less scores, in billionths."""
+        return self.sums[..., 2]
 
     def coarser(self, bins: int) -> WidthBins:
         """The same labels in fewer bins; `bins` divides the number that there are."""
-        return WidthBins(*(added(each, bins) for each in (self.n, self.positive, self.missed)))
+        shape = (len(self.sums), bins, self.sums.shape[1] // bins, 3)
+        return WidthBins(np.add.reduce(self.sums.reshape(shape), axis=2))
 
-    def mean_gap(self, bins: int) -> NDArray[np.float64]:
-        """Mean |rate - mean score| over the labels, of so many bins (Guo 2017, eq. 3); (series,).
-
-        From integers; NaN is not known here: every series must have labels.
-        """
-        missed = np.add.reduce(np.abs(added(self.missed, bins)), axis=1)
+    def mean_gap(self) -> NDArray[np.float64]:
+        """Mean |rate - mean score| over the labels (Guo 2017, eq. 3); (series,); all have some."""
+        missed = np.add.reduce(np.abs(self.missed), axis=1)
         return np.asarray(missed / (np.add.reduce(self.n, axis=1) * float(FIXED_POINT)))
 
     def largest_gap(self) -> NDArray[np.float64]:
@@ -63,8 +74,8 @@ class WidthBins:
         return np.asarray(np.maximum.reduce(np.abs(self._gaps()), axis=1))
 
     def murphy(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-        """Reliability, resolution and uncertainty (Murphy 1973), each (series,)."""
-        share = self.n / np.add.reduce(self.n, axis=1, keepdims=True)
+        """Reliability, resolution, uncertainty (Murphy 1973), each (series,); all have labels."""
+        share = self.n / np.add.reduce(self.n, axis=1)[:, None]
         rate, gaps = self.positive / np.maximum(self.n, 1), self._gaps()
         base_rate = np.add.reduce(share * rate, axis=1)
         from_base = rate - base_rate[:, None]
@@ -77,8 +88,9 @@ class WidthBins:
         return self.missed / (np.maximum(self.n, 1) * float(FIXED_POINT))
 
 
-def added(each: NDArray[np.int64], bins: int) -> NDArray[np.int64]:
-    """Neighbours added, (series, more bins) to (series, bins)."""
-    if each.shape[1] == bins:
-        return each
-    return np.asarray(np.add.reduce(each.reshape(len(each), bins, each.shape[1] // bins), axis=2))
+@cache
+def _first_of(bins: int) -> list[int]:
+    """First micro-bin of each equal-width bin; every one holds some, since EDGES has its edge."""
+    upper = np.array([k * (FINEST // bins) / FINEST for k in range(1, bins + 1)])
+    owner = np.searchsorted(upper, EDGES, side="left")
+    return [int(first) for first in np.searchsorted(owner, np.arange(bins))]

@@ -45,36 +45,14 @@ class Held:
             of,
         )
 
-    def merged(self, owner: NDArray[np.int64], bins: int) -> Merged:
-        """Rows of a series that go to the same of its bins, added.
+    def merged(self, owner: NDArray[np.int64], bins: int) -> tuple[NDArray[np.int64], Segments]:
+        """Rows that go to the same bin of their series added, (held, N_SUMS), and where they lie.
 
-        owner: (rows,), in 0 to bins - 1, never falling in a series.
+        owner: (rows,), in 0 to bins - 1, never falling in a series; bins without rows are left out.
         """
+        if not len(owner):
+            return self.sums, self.of
         place = owner + self.of.beside(np.arange(len(self.of)) * bins)
-        first = run_starts(place) if len(place) else place
-        sums = np.add.reduceat(self.sums, first, axis=0) if len(place) else self.sums
-        return Merged(place[first], sums, len(self.of), bins)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Merged:
-    """The bins that hold labels, of `series` series with `bins` each.
-
-    place: series * bins + bin, rising, (held,); sums: (held, N_SUMS).
-    """
-
-    place: NDArray[np.int64]
-    sums: NDArray[np.int64]
-    series: int
-    bins: int
-
-    @property
-    def of(self) -> Segments:
-        """Where each series' bins lie."""
-        return Segments.of(np.bincount(self.place // self.bins, minlength=self.series))
-
-    def all_bins(self) -> NDArray[np.int64]:
-        """Sums of all bins, (series, bins, N_SUMS), with zeros where there are no labels."""
-        found = np.zeros((self.series * self.bins, N_SUMS), dtype=np.int64)
-        found[self.place] = self.sums
-        return found.reshape(self.series, self.bins, N_SUMS)
+        first = run_starts(place)
+        sizes = np.bincount(place[first] // bins, minlength=len(self.of))
+        return np.add.reduceat(self.sums, first, axis=0), Segments.of(sizes)

@@ -69,10 +69,10 @@ def metrics_of(
 
 def _metrics_of(counts: Sequence[BinCounts], held: Held, moments: ClassMoments) -> list[Metrics]:
     """Of series that all have labels; held, moments: theirs, one after the other."""
-    finest = WidthBins.of(held)
-    by_15 = finest.coarser(SHOWN_BINS)
+    finest = WidthBins.of(counts)
+    by_10, by_15, by_20 = (finest.coarser(bins) for bins in (10, SHOWN_BINS, 20))
     in_bins = [
-        *(finest.mean_gap(bins) for bins in (10, 15, 20)),
+        *(each.mean_gap() for each in (by_10, by_15, by_20)),
         *(by_15.largest_gap(), *by_15.murphy(), areas(moments.mean, moments, held.of)),
     ]
     fits = fit_logistics(*nodes_of(moments, held.of))
@@ -128,7 +128,7 @@ def reliability_bins_of(
     counts: Sequence[BinCounts], bins: int = SHOWN_BINS
 ) -> list[tuple[BinEstimate, ...]]:
     """As `reliability_bins`, of each; what is in the batch besides changes no bit of it."""
-    found = WidthBins.of(Held.in_all(counts), bins)
+    found = WidthBins.of(counts, bins)
     n, positive = found.n, found.positive
     with np.errstate(invalid="ignore"):
         mean_score = (positive * FIXED_POINT - found.missed) / (n * float(FIXED_POINT))
@@ -146,7 +146,7 @@ def reliability_bins_of(
 
 def equal_width_ece(counts: BinCounts, bins: int) -> float:
     """Mean |rate - mean score| over right-closed bins (Guo 2017, eq. 3); NaN without labels."""
-    return float(_width_bins(counts, bins).mean_gap(bins)[0]) if counts.n_labelled else NAN
+    return float(_width_bins(counts, bins).mean_gap()[0]) if counts.n_labelled else NAN
 
 
 def equal_width_mce(counts: BinCounts, bins: int) -> float:
@@ -174,7 +174,7 @@ def murphy(counts: BinCounts) -> tuple[float, float, float]:
 
 
 def _width_bins(counts: BinCounts, bins: int) -> WidthBins:
-    return WidthBins.of(Held.in_all([counts]), bins)
+    return WidthBins.of([counts], bins)
 
 
 def auroc(counts: BinCounts) -> float:

@@ -67,16 +67,20 @@ def noncentrality_ends(
     last, last_over = at, np.full(len(left), np.nan)
     with np.errstate(invalid="ignore", divide="ignore"):
         for _ in range(STEPS):
-            over = ndtri(chndtr(x, f, at * at - moved)) - z
+            here = at * at - moved
+            over = ndtri(chndtr(x, f, here)) - z
             low, high = np.where(over > 0, at, low), np.where(over < 0, at, high)
             slope = (over - last_over) / (at - last)
             to = at - over / np.where(slope < 0, slope, -1.0)  # not at first, or of rounding
             to = np.where((low <= to) & (to <= high), to, (low + high) / 2)
-            found[left] = to * to - moved
-            going = np.abs(to - at) * (to + at) > NEAR + NEAR_SHARE * found[left]
-            if not going.any():
+            end = to * to - moved
+            found[left] = end
+            going = np.abs(end - here) > NEAR + NEAR_SHARE * end
+            if not any(going.tolist()):
                 break
-            left, x, f, z, moved = left[going], x[going], f[going], z[going], moved[going]
-            last, last_over, at = at[going], over[going], to[going]
-            low, high = low[going], high[going]
+            last, last_over, at = at, over, to
+            if not all(going.tolist()):
+                left, x, f, z, moved = left[going], x[going], f[going], z[going], moved[going]
+                last, last_over, at = last[going], last_over[going], at[going]
+                low, high = low[going], high[going]
     return found

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from monitor.core.bins import EDGES, FIXED_POINT, BinCounts
 from monitor.core.measures.equal_width import WidthBins
-from monitor.core.measures.held import Held
 
 DIVISORS = (1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30, 60)
 scores = st.one_of(
@@ -29,7 +28,7 @@ def counted(some: list[tuple[float, bool]]) -> BinCounts:
 
 def owner(score: float, bins: int) -> list[int]:
     """Which bin a label with this score is counted in."""
-    found = WidthBins.of(Held.in_all([counted([(score, True)])]), bins)
+    found = WidthBins.of([counted([(score, True)])], bins)
     return np.flatnonzero(found.n[0]).tolist()
 
 
@@ -53,16 +52,16 @@ def test_decimals_that_floating_division_puts_in_the_wrong_tenth(score: float, t
 @pytest.mark.parametrize("bins", [-1, 0, 7, 8, 16, 25, 61, 120])
 def test_other_numbers_of_bins_are_refused(bins: int) -> None:
     with pytest.raises(ValueError, match="divisor of 60"):
-        WidthBins.of(Held.in_all([BinCounts.empty()]), bins)
+        WidthBins.of([BinCounts.empty()], bins)
 
 
 @given(st.lists(rows.map(counted), max_size=4), st.sampled_from(DIVISORS))
 def test_no_label_is_lost(some: list[BinCounts], bins: int) -> None:
-    found = WidthBins.of(Held.in_all(some), bins)
+    found = WidthBins.of(some, bins)
     assert found.n.shape == (len(some), bins)
     assert found.n.sum(axis=1).tolist() == [each.n_labelled for each in some]
     assert found.positive.sum(axis=1).tolist() == [each.n_positive for each in some]
     missed = [each.n_positive * FIXED_POINT - each.totals[3] for each in some]
     assert found.missed.sum(axis=1).tolist() == missed
-    coarse = WidthBins.of(Held.in_all(some)).coarser(bins)
+    coarse = WidthBins.of(some).coarser(bins)
     assert (coarse.missed == found.missed).all()
