@@ -29,6 +29,11 @@ def resting(seed: int = 0, cohorts: int = 40, wobble: float = 0.0) -> Detector:
     return Detector.from_baseline([counts(rng, 250, wobble=wobble) for _ in range(cohorts)])
 
 
+@cache
+def at_rest() -> Detector:
+    return resting(cohorts=8)
+
+
 def tied(n: int, positive: int, score: float) -> BinCounts:
     return BinCounts.from_rows(np.full(n, score), np.arange(n) < positive)
 
@@ -49,6 +54,18 @@ def test_statistic_is_the_sum_over_all_starts_and_since_is_its_largest_term() ->
     assert detector.log_r == pytest.approx(np.logaddexp.reduce(terms, axis=0))
     assert detector.log_best == pytest.approx(terms.max(axis=0))
     assert since[-1].tolist() == terms.argmax(axis=0).tolist()
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_bet_that_gains_nothing_keeps_its_start(seed: int) -> None:
+    """A cohort about one score says nothing of the hats elsewhere: a tie, but for rounding."""
+    rng = np.random.default_rng(seed)
+    first = at_rest().observe(counts(rng, 40, centre=1.0, spread=0.2), 0)
+    second = first.observe(counts(rng, 40, centre=1.0, spread=0.2), 1)
+
+    gained_nothing = np.abs(first.log_best - np.log(40)) < 1e-10
+    assert gained_nothing.any()
+    assert not second.since_s[gained_nothing].any()
 
 
 def test_most_of_the_weight_is_for_changes_everywhere() -> None:
