@@ -41,8 +41,9 @@ if TYPE_CHECKING:
 
 TIED = 1e-9
 """A bet that has gained nothing keeps its start: what log M is should not hang on a last bit."""
-SERIES_AT_A_TIME = 8
-"""Detectors that are worked on side by side; their arrays fit into a core's cache."""
+SERIES_AT_A_TIME = 32
+"""Detectors that are worked on side by side: more would gain nothing and leave the cache. Those
+with a hidden level, whose states alone fill it, come one at a time."""
 LOG_FLOOR = -50.0
 """Log likelihood of a state of the wobble against the best one, at the least, by one cohort."""
 
@@ -206,9 +207,11 @@ def _observed(asked: Sequence[Observation]) -> list[Detector]:
     wide = (*before.shape, *[1] * (known.ndim - 1))
     old, new = np.exp(log_r - before).reshape(wide), np.exp(log_n - before).reshape(wide)
     carried = wobble.carried(np.array([d.shares for d in held]), known[:, None])
-    started = wobble.moved(old * carried + new * known[:, None])
+    started = old * carried
+    started += new * known[:, None]
     known = wobble.moved(known)
-    shares = np.maximum(started * cohorts.likelihood[:, 1:], CHANCE_MIN)
+    shares = wobble.moved(started) * cohorts.likelihood[:, 1:]
+    np.maximum(shares, CHANCE_MIN, out=shares)
     total = _over_states(shares, 2)
     unchanged = _over_states(known * cohorts.likelihood[:, 0], 1)[:, None]
     gain = cohorts.top[:, 1:] - cohorts.top[:, :1] + np.log(total) - np.log(unchanged)
