@@ -150,10 +150,10 @@ class EqualMass:
         return cls(order, run[bin_begins], np.arange(len(of_window)) + of_window, windows)
 
     def sums(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Values of all cells (cells,) added by bin, (windows, SHIFT_BINS); 0 without cells."""
-        found = np.zeros((len(self.windows), SHIFT_BINS))
-        found.ravel()[self.place] = np.add.reduceat(values[self.order], self.first)
-        return found
+        """Values of all cells (..., cells) by bin, (..., windows, SHIFT_BINS); 0 without cells."""
+        found = np.zeros((*values.shape[:-1], len(self.windows) * SHIFT_BINS))
+        found[..., self.place] = np.add.reduceat(values[..., self.order], self.first, axis=-1)
+        return found.reshape(*found.shape[:-1], -1, SHIFT_BINS)
 
     def column_sums(
         self, weight: NDArray[np.float64], columns: Sequence[NDArray[np.float64]]

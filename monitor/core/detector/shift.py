@@ -20,7 +20,7 @@ from monitor.core.measures.debiased_ece import (
     Z_ONE_CHANGE,
     Z_UPPER,
     MassBins,
-    debiased_size,
+    debiased_sizes,
 )
 from monitor.core.measures.logistic import sigmoid
 from monitor.core.segments import Segments
@@ -78,35 +78,48 @@ def shifts_of(placed: Placed, arrivals: Sequence[Arrival]) -> list[Shift | None]
     """
     if not placed.at:
         return [None] * placed.asked
-    mine = [arrivals[k] for k in placed.at]
-    expected = sigmoid(_observed(placed, mine))
-    mass = EqualMass.of(placed)
-    n, positive = mass.sums(placed.n), mass.sums(placed.positive)
-    labels = np.maximum(n, 1.0)  # an empty bin has no share, and nothing of it counts
-    rate = mass.sums(placed.n * expected) / labels
-    slopes = mass.column_sums(placed.n * expected * (1 - expected), [x.T for x in placed.x])
+    bins, error, common = _gaps(placed, [arrivals[k] for k in placed.at])
+    held = bins.share > 0
+    columns = np.array([bins.share, bins.gap, bins.se, bins.se_honest])[:, held]
+    of_window = Segments.of(np.count_nonzero(held, axis=1))
+    sizes = debiased_sizes(MassBins(*columns), of_window, error)
+    taken = Z_ONE_CHANGE * np.sqrt(np.add.reduce((bins.share * bins.se_honest) ** 2, axis=1))
+    wider = np.hypot(taken, Z_UPPER * np.sqrt(common)) - taken
+    gap = np.add.reduce(bins.share * bins.gap, axis=1)
+    found = [
+        Shift(size.value, max(0.0, size.low - more), min(1.0, size.high), of_all)
+        for size, more, of_all in zip(sizes, wider.tolist(), gap.tolist(), strict=True)
+    ]
+    return placed.given_back(found)
+
+
+def _gaps(
+    placed: Placed, arrivals: Sequence[Arrival]
+) -> tuple[MassBins, NDArray[np.float64], NDArray[np.float64]]:
+    """Bins of the windows (windows, SHIFT_BINS), with the map's rate as what is promised.
+
+    An empty bin has no share, gap or error. Then the standard error of each window's gap, and the
+    variance of its expected rate, which its bins have in common; (windows,).
+    """
+    expected = sigmoid(_observed(placed, arrivals))
+    mass, expected_n = EqualMass.of(placed), placed.n * expected
+    n, positive, rate = mass.sums(np.array([placed.n, placed.positive, expected_n]))
+    labels = np.maximum(n, 1.0)
+    rate /= labels
+    slopes = mass.column_sums(expected_n * (1 - expected), [x.T for x in placed.x])
     slopes = [slope / of for slope, of in zip(slopes, labels, strict=True)]
-    share, gap = n / np.add.reduce(n, axis=1)[:, None], positive / labels - rate
-    variance, common = _uncertainty(placed, mine, slopes, share)
+    share = n / np.add.reduce(n, axis=1)[:, None]
+    variance, common = _uncertainty(placed, arrivals, slopes, share)
     seen = (positive + PRIOR_ROWS * rate) / (n + PRIOR_ROWS)
     sampling, honest = seen * (1 - seen) / labels, rate * (1 - rate) / labels
     own = np.maximum(0.0, variance - common[:, None])
-    se_honest = np.sqrt((sampling + honest) / 2 + own)
-    error = np.sqrt(np.add.reduce(share**2 * sampling, axis=1) + common)
-    columns = np.array([share, gap, np.sqrt(sampling + variance), se_honest])
-    sizes = [
-        debiased_size(MassBins(*columns[:, k, share[k] > 0]), each)
-        for k, each in enumerate(error.tolist())
-    ]
-    taken = Z_ONE_CHANGE * np.sqrt(np.add.reduce((share * se_honest) ** 2, axis=1))
-    wider = np.hypot(taken, Z_UPPER * np.sqrt(common)) - taken
-    found = [
-        Shift(size.value, max(0.0, size.low - more), min(1.0, size.high), of_all)
-        for size, more, of_all in zip(
-            sizes, wider.tolist(), np.add.reduce(share * gap, axis=1).tolist(), strict=True
-        )
-    ]
-    return placed.given_back(found)
+    bins = MassBins(
+        share=share,
+        gap=positive / labels - rate,
+        se=np.sqrt(sampling + variance),
+        se_honest=np.sqrt((sampling + honest) / 2 + own),
+    )
+    return bins, np.sqrt(np.add.reduce(share**2 * sampling, axis=1) + common), common
 
 
 def _observed(placed: Placed, arrivals: Sequence[Arrival]) -> NDArray[np.float64]:
