@@ -138,10 +138,9 @@ class EqualMass:
         run = begins.nonzero()[0]
         runs = Segments.of(np.add.reduceat(begins, windows.first, dtype=np.int64))
         n, total = np.add.reduceat(placed.n[order], run), windows.sums(placed.n)
-        cumulative = n.cumsum()  # of whole numbers, so exact: windows before can be taken off
-        middle = (cumulative - runs.spread(total.cumsum() - total) - n / 2) / runs.spread(total)
+        middle = (runs.below(n) + n / 2) / runs.beside(total)
         bins = np.minimum(np.maximum(total // SHIFT_BIN_LABELS, 1), SHIFT_BINS)
-        wanted = (middle * runs.spread(bins)).astype(np.int64)
+        wanted = (middle * runs.beside(bins)).astype(np.int64)
         bin_begins = np.ones(len(run), dtype=np.bool_)
         np.not_equal(wanted[1:], wanted[:-1], out=bin_begins[1:])
         bin_begins[runs.first] = True

@@ -130,7 +130,7 @@ def _sizes(sides: NDArray[np.int64], owners: Sequence[NDArray[np.int64]]) -> lis
     ).astype(np.float64)
     rows = sides.sum(axis=2).T  # (2, series)
     psi = _index(counts + 0.5, bins)
-    moved = np.abs(np.subtract(*(counts / bins.spread(rows))[::-1]))
+    moved = np.abs(np.subtract(*(counts / bins.beside(rows))[::-1]))
     before, now = np.add.reduce(sides * MIDDLES, axis=2).T / rows
     columns = (psi, bins.sums(moved) / 2, now - before, (1 / rows).sum(axis=0), bins.sizes - 1)
     return [_Size(*each) for each in zip(*(column.tolist() for column in columns), strict=True)]
@@ -138,7 +138,7 @@ def _sizes(sides: NDArray[np.int64], owners: Sequence[NDArray[np.int64]]) -> lis
 
 def _index(counts: NDArray[np.float64], bins: Segments) -> NDArray[np.float64]:
     """PSI of before and now, (2, bins), by segment."""
-    p, q = counts / bins.spread(bins.sums(counts))
+    p, q = counts / bins.beside(bins.sums(counts))
     return bins.sums(_terms(p, q))
 
 

@@ -200,15 +200,13 @@ def splits_of(
     if not placed.at:
         return [None] * placed.asked
     mine, was = [arrivals[k] for k in placed.at], [before[k] for k in placed.at]
-    offset = placed.windows.apart(_observed(placed, mine) - placed.z)
+    z = placed.windows.apart(placed.z)
+    offset = [None if a.is_complete else a.observed(at) - at for a, at in zip(mine, z, strict=True)]
+    of_each = zip(placed.cells, placed.x, placed.baselines, offset, strict=True)
     maps = posteriors_of(
         [
-            Problem(
-                cells, x, prior(len(base.knots)), base.sigma, None if arrival.is_complete else off
-            )
-            for base, cells, x, arrival, off in zip(
-                placed.baselines, placed.cells, placed.x, mine, offset, strict=True
-            )
+            Problem(cells, x, prior(len(base.knots)), base.sigma, moved)
+            for cells, x, base, moved in of_each
         ]
     )
     own = joined([x @ each.mean for x, each in zip(placed.x, maps, strict=True)])
