@@ -158,7 +158,8 @@ def expanded(
     exp is asked for once a cell: a shift of a hypothesis multiplies the odds of all its cells. A
     fleet spends much of its time here, so all is done in place, a cohort at a time in the cache.
     """
-    logits = np.minimum(np.maximum(logits, -LOGIT_MAX), LOGIT_MAX)
+    logits = np.maximum(logits, -LOGIT_MAX)
+    np.minimum(logits, LOGIT_MAX, out=logits)
     n, positive = cells.n, cells.positive
     positives, precision = positive.sum(), 1 / max(variance, VARIANCE_MIN)
     odds_against = np.exp(-logits)
