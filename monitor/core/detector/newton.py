@@ -138,7 +138,8 @@ class _Regressions:
             pairs = zip(problems, none, strict=True)
             offset = np.concatenate([p.offset if p.offset is not None else z for p, z in pairs])
         return cls(
-            x=[problem.x.T for problem in problems],
+            # In one piece each: BLAS sums a part of a wider array in another order.
+            x=[np.ascontiguousarray(problem.x.T) for problem in problems],
             span=[slice(*each) for each in pairwise(ends)],
             n=np.concatenate([each.n for each in cells]),
             positive=np.concatenate([each.positive for each in cells]),

@@ -31,17 +31,17 @@ WEIGHT_MIN = 1e-12
 class Seen:
     """Labelled cohorts, one a series, each as the series' detector sees it.
 
-    cells: of all cohorts, and of each in `parts`; x: features, (d, cells), and span: each series'
-    columns. level_variance: variance of the fitted level, common to the cohort, to be integrated
+    parts: cells of each cohort, x: their features, (d, its cells), span: their places among the
+    cells of all. level_variance: variance of the fitted level, common to the cohort, to be
+    integrated
     with the shock, (series,); shrinkage: what the rest of the map's error does to each logit (the
     moderated output of MacKay 1992, "The evidence framework applied to classification networks"),
     (cells,). arrivals: what the label horizon does to the logits after a bet has moved them; its
     error is common to the cohort too.
     """
 
-    cells: Cells
     parts: list[Cells]
-    x: NDArray[np.float64]
+    x: list[NDArray[np.float64]]
     span: list[slice]
     level_variance: NDArray[np.float64]
     shrinkage: NDArray[np.float64]
@@ -57,20 +57,21 @@ class Seen:
     ) -> Self:
         """Cohorts' cells as maps with knots (series, knots) predict them; none without labels."""
         cells = Cells.of(counts)
-        x = features(cells.logit, knots, cells.owner).T
+        wide = features(cells.logit, knots, cells.owner).T
         parts, span = cells.by_cohort()
+        # In one piece each: BLAS sums a part of a wider array in another order.
+        x = [np.ascontiguousarray(wide[:, each]) for each in span]
         covariance = np.linalg.inv(np.array([each.precision for each in maps]))
-        p = sigmoid(np.concatenate([m.mean @ x[:, s] for m, s in zip(maps, span, strict=True)]))
+        p = sigmoid(np.concatenate([m.mean @ own for m, own in zip(maps, x, strict=True)]))
         weight = cells.n * (p * (1 - p) + WEIGHT_MIN)
-        pulled = np.array([x[:, s] @ weight[s] for s in span])
+        pulled = np.array([own @ weight[s] for own, s in zip(x, span, strict=True)])
         centre = pulled / np.add.reduceat(weight, cells.first)[:, None]
-        off = x - centre.T[:, cells.owner]
-        spread = [c @ off[:, s] for c, s in zip(covariance, span, strict=True)]
-        off *= np.concatenate(spread, axis=1)
+        off = [own - middle[:, None] for own, middle in zip(x, centre, strict=True)]
+        rest = [(o * (c @ o)).sum(axis=0) for o, c in zip(off, covariance, strict=True)]
         common = np.vecdot(centre, np.matvec(covariance, centre))
         late = np.array([each.se**2 for each in arrivals])
-        shrinkage = 1 / np.sqrt(1 + np.pi / 8 * off.sum(axis=0))
-        return cls(cells, parts, x, span, common + late, shrinkage, arrivals)
+        shrinkage = 1 / np.sqrt(1 + np.pi / 8 * np.concatenate(rest))
+        return cls(parts, x, span, common + late, shrinkage, arrivals)
 
     def levels(
         self, maps: NDArray[np.float64], bets: Bets, sigma: NDArray[np.float64]
@@ -85,7 +86,7 @@ class Seen:
         for at, (part, span, arrival) in enumerate(
             zip(self.parts, self.span, self.arrivals, strict=True)
         ):
-            x = self.x[:, span]
+            x = self.x[at]
             logits = maps[at] @ x
             logits *= self.shrinkage[span]
             logits[1:] = bets.moved(logits[1:], x.T)
@@ -96,7 +97,7 @@ class Seen:
 
     def problem(self, at: int, before: Gaussian, sigma: float) -> Problem:
         """What there is to learn from one cohort."""
-        x, arrival, offset = self.x[:, self.span[at]].T, self.arrivals[at], None
+        x, arrival, offset = self.x[at].T, self.arrivals[at], None
         if not arrival.is_complete:
             z = x @ before.mean
             offset = arrival.observed(z) - z

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from monitor.core.bins import BinCounts
@@ -344,6 +344,13 @@ def observation(drawn: tuple[str, bool, str, int, float, Arrival]) -> Observatio
 
 @settings(max_examples=40, deadline=None)
 @given(st.lists(ASKED, max_size=20), st.integers(0, 2**32 - 1))
+@example(
+    [
+        ("one class", False, "ordinary", 0, np.inf, COMPLETE),
+        ("scores of 0 and 1", False, "one class", 0, np.inf, Arrival(0.8, 0.6, se=0.05)),
+    ],
+    0,
+)
 def test_a_detector_does_not_hang_on_what_is_observed_beside_it(
     drawn: list[tuple[str, bool, str, int, float, Arrival]], seed: int
 ) -> None:
