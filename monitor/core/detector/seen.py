@@ -33,11 +33,10 @@ class Seen:
 
     parts: cells of each cohort, x: their features, (d, its cells), span: their places among the
     cells of all. level_variance: variance of the fitted level, common to the cohort, to be
-    integrated
-    with the shock, (series,); shrinkage: what the rest of the map's error does to each logit (the
-    moderated output of MacKay 1992, "The evidence framework applied to classification networks"),
-    (cells,). arrivals: what the label horizon does to the logits after a bet has moved them; its
-    error is common to the cohort too.
+    integrated with the shock, (series,); shrinkage: what the rest of the map's error does to each
+    logit (the moderated output of MacKay 1992, "The evidence framework applied to classification
+    networks"), (cells,). arrivals: what the label horizon does to the logits after a bet has moved
+    them; its error is common to the cohort too.
     """
 
     parts: list[Cells]
