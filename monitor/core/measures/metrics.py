@@ -149,11 +149,6 @@ def equal_width_ece(counts: BinCounts, bins: int) -> float:
     return float(_width_bins(counts, bins).mean_gap()[0]) if counts.n_labelled else NAN
 
 
-def equal_width_mce(counts: BinCounts, bins: int) -> float:
-    """Largest |rate - mean score| of a bin (Guo 2017, eq. 5); NaN without labels."""
-    return float(_width_bins(counts, bins).largest_gap()[0]) if counts.n_labelled else NAN
-
-
 def brier(counts: BinCounts) -> float:
     """Mean (score - outcome)^2, exact from the sums; NaN without labels (Brier 1950)."""
     return _brier(counts.totals) if counts.n_labelled else NAN
